@@ -1,0 +1,1 @@
+"""YAML's side: schema files as slots, and edits to them. The only code that knows YAML."""

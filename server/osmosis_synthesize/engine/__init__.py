@@ -1,0 +1,1 @@
+"""What fills a gap, in which order, and at what cost."""

@@ -1,0 +1,1 @@
+"""dbt's side: manifest, catalog and lineage as typed, read-only data."""

@@ -1,0 +1,166 @@
+"""What we keep of a manifest: typed, immutable, and nothing that is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from osmosis_synthesize.names import ResourceType, fold
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column as the manifest has it. ``description`` is rendered text and may be stale: the YAML wins."""
+
+    name: str
+    description: str = ""
+    data_type: str | None = None
+    quote: bool = False
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = {}
+    """``meta`` and ``config.meta`` merged, the latter winning."""
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A model (each version), seed, snapshot or source table."""
+
+    unique_id: str
+    resource_type: ResourceType
+    name: str
+    package_name: str
+    path: str
+    """``original_file_path``: the .sql, .py or .csv file (for a source: its YAML), POSIX, relative to its package."""
+    schema_path: str | None
+    """The YAML file of its properties, relative to ``schema_package``'s root; ``None`` where it has none."""
+    schema_package: str
+    """The package whose file that is (``patch_path`` names it); ``package_name`` where nothing says otherwise."""
+    source_name: str | None = None
+    version: str | None = None
+    latest_version: str | None = None
+    description: str = ""
+    columns: tuple[Column, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """``unique_id`` of the nodes it is built from, models, seeds, snapshots and sources only."""
+    macros: tuple[str, ...] = ()
+    """``unique_id`` of the macros it calls."""
+    raw_code: str = ""
+    compiled_code: str | None = None
+    language: str = "sql"
+    checksum: str | None = None
+    """SHA-256 of the file as the manifest saw it (dbt's own ``checksum.checksum``); ``None`` for sources."""
+    tags: tuple[str, ...] = ()
+    meta: Mapping[str, Any] = {}
+    config: Mapping[str, Any] = {}
+    """The resolved config, as far as we read it: ``materialized``, ``unique_key``, ``enabled``, …"""
+    database: str | None = None
+    schema: str | None = None
+    alias: str | None = None
+    """The name in the warehouse: ``alias`` of a model, ``identifier`` of a source."""
+    relation_name: str | None = None
+    constraints: tuple[Mapping[str, Any], ...] = ()
+
+    def column(self, name: str) -> Column | None:
+        """A column by name, compared without case unless quoted."""
+        for column in self.columns:
+            if fold(column.name, quoted=column.quote) == fold(name, quoted=column.quote):
+                return column
+        return None
+
+    @property
+    def code(self) -> str:
+        """The SQL to show and to read lineage from: compiled where dbt compiled it, else as written."""
+        return self.compiled_code or self.raw_code
+
+
+class Test(msgspec.Struct, frozen=True):
+    """A data test that is attached to one node, or to one of its columns."""
+
+    unique_id: str
+    node: str
+    """``unique_id`` of the node it tests."""
+    column: str | None
+    name: str
+    """``unique``, ``not_null``, ``accepted_values``, ``relationships``, or a custom test's own name."""
+    namespace: str | None = None
+    """The package of a custom test, e.g. ``dbt_utils``."""
+    arguments: Mapping[str, Any] = {}
+    """As written: ``values``, ``to``, ``field``, …"""
+    refers_to: tuple[str, ...] = ()
+    """``unique_id`` of the other nodes it reads: the target of ``relationships``."""
+    where: str | None = None
+    """Its ``where`` config: such a test proves nothing about the other rows."""
+
+
+class DocBlock(msgspec.Struct, frozen=True):
+    """A ``{% docs name %}`` block."""
+
+    name: str
+    package_name: str
+    path: str
+    text: str
+
+
+class Macro(msgspec.Struct, frozen=True):
+    """A macro, for resolving Jinja where nothing was compiled."""
+
+    unique_id: str
+    name: str
+    package_name: str
+    code: str
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """Of the manifest itself."""
+
+    schema_version: int
+    """9 to 12 are known."""
+    dbt_version: str
+    adapter_type: str
+    project_name: str
+    generated_at: str
+
+
+Kind = Literal["pass-through", "renamed", "cast", "derived", "unknown"]
+
+
+class ColumnLineage(msgspec.Struct, frozen=True):
+    """What one output column of a node is made of."""
+
+    name: str
+    kind: Kind
+    sources: tuple[tuple[str, str], ...] = ()
+    """(``unique_id``, column) pairs one step up, in the order the expression names them, each once."""
+    expression: str | None = None
+    """The SQL expression it is computed from, resolved through CTEs to the parents' columns, in the model's dialect;
+    ``None`` where it is unknown."""
+    note: str | None = None
+    """What a reader should know: ``union``, ``coalesce``, ``aggregate``, ``window``, …"""
+
+
+class NodeLineage(msgspec.Struct, frozen=True):
+    """Column lineage of one node."""
+
+    unique_id: str
+    columns: tuple[ColumnLineage, ...] = ()
+    """In the order of the final select."""
+    complete: bool = True
+    """False where a star could not be expanded: the node may have columns that are not listed."""
+    problem: str | None = None
+    """Why there is no lineage: it did not parse, it is Python, it took too long. ``None`` where there is one."""
+    filters: tuple[str, ...] = ()
+    """Conditions of the final query's ``where``, each as SQL."""
+    group_by: tuple[str, ...] = ()
+    """Output names or expressions of the final query's ``group by``."""
+    distinct: bool = False
+
+    def column(self, name: str) -> ColumnLineage | None:
+        """A column by name, without case."""
+        for column in self.columns:
+            if fold(column.name) == fold(name):
+                return column
+        return None
+
+
+Schema = Mapping[str, Sequence[str]]
+"""``unique_id`` → names of its columns in order, where they are known."""

@@ -1,0 +1,1 @@
+"""Providers: everything that can answer a prompt."""

@@ -1,0 +1,157 @@
+"""Text, places in it, and edits to it.
+
+Offsets count code points of a ``str``, from 0, as Python does. Lines break at ``\\n``, ``\\r\\n`` and ``\\r``
+only, as the Language Server Protocol and YAML's line counting have it; U+2028 and its kin are ordinary
+characters (``str.splitlines`` disagrees, so it is not used).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+PositionEncoding = Literal["utf-8", "utf-16", "utf-32"]
+
+_LINE_BREAK = re.compile(r"\r\n|\n|\r")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """The half-open range ``[start, end)`` of offsets."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise ValueError(f"not a span: [{self.start}, {self.end})")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def of(self, text: str) -> str:
+        """The part of ``text`` this span covers."""
+        return text[self.start : self.end]
+
+    def contains(self, offset: int) -> bool:
+        """Whether ``offset`` lies in the span or right at its end (where a cursor still touches it)."""
+        return self.start <= offset <= self.end
+
+    def shifted(self, by: int) -> Span:
+        """The same span, ``by`` characters further on."""
+        return Span(self.start + by, self.end + by)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place as editors count it: ``line`` and ``character`` from 0, characters in some encoding's units."""
+
+    line: int
+    character: int
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdit:
+    """Put ``new_text`` where ``span`` is; an empty span is an insertion."""
+
+    span: Span
+    new_text: str
+
+
+def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
+    """``text`` with all ``edits`` made; their spans refer to the original text, as in the LSP.
+
+    Insertions at one offset keep the order in which they were given.
+
+    Raises:
+        ValueError: two edits overlap, or one reaches past the end of the text.
+    """
+    ordered = sorted(edits, key=lambda edit: edit.span)
+    pieces: list[str] = []
+    done = 0
+    for edit in ordered:
+        if edit.span.start < done:
+            raise ValueError(f"edits overlap at offset {edit.span.start}")
+        if edit.span.end > len(text):
+            raise ValueError(f"edit reaches to offset {edit.span.end} of a text of {len(text)} characters")
+        pieces.append(text[done : edit.span.start])
+        pieces.append(edit.new_text)
+        done = edit.span.end
+    pieces.append(text[done:])
+    return "".join(pieces)
+
+
+class LineIndex:
+    """Turns offsets into lines and characters and back, for one text."""
+
+    __slots__ = ("_starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._starts = [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
+
+    @property
+    def line_count(self) -> int:
+        """How many lines there are; a text that ends with a line break has an empty last one."""
+        return len(self._starts)
+
+    def line_of(self, offset: int) -> int:
+        """The line, from 0, in which ``offset`` lies."""
+        return bisect_right(self._starts, offset) - 1
+
+    def line_span(self, line: int) -> Span:
+        """The span of a line without its line break."""
+        start = self._starts[line]
+        end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
+        while end > start and self.text[end - 1] in "\r\n":
+            end -= 1
+        return Span(start, end)
+
+    def line_text(self, line: int) -> str:
+        """A line without its line break."""
+        return self.line_span(line).of(self.text)
+
+    def position(self, offset: int, encoding: PositionEncoding = "utf-16") -> Position:
+        """Where ``offset`` is; offsets past the end mean the end."""
+        offset = min(max(offset, 0), len(self.text))
+        line = self.line_of(offset)
+        return Position(line, _units(self.text[self._starts[line] : offset], encoding))
+
+    def offset(self, position: Position, encoding: PositionEncoding = "utf-16") -> int:
+        """The offset of a position; characters past the end of a line mean its end, lines past the last the end.
+
+        A position inside a surrogate pair or a UTF-8 sequence means the start of that character.
+        """
+        if position.line >= len(self._starts):
+            return len(self.text)
+        span = self.line_span(max(position.line, 0))
+        line = span.of(self.text)
+        if encoding == "utf-32" or line.isascii():
+            return span.start + min(max(position.character, 0), len(line))
+        left = position.character
+        for index, character in enumerate(line):
+            left -= _units(character, encoding)
+            if left < 0:
+                return span.start + index
+        return span.end
+
+
+def _units(text: str, encoding: PositionEncoding) -> int:
+    if encoding == "utf-32" or text.isascii():
+        return len(text)
+    if encoding == "utf-8":
+        return len(text.encode("utf-8", "surrogatepass"))
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def line_ending(text: str) -> str:
+    """The line ending most lines of ``text`` have; ``\\n`` for a text of one line."""
+    crlf = text.count("\r\n")
+    lf = text.count("\n") - crlf
+    cr = text.count("\r") - crlf
+    if crlf > lf and crlf >= cr:
+        return "\r\n"
+    return "\r" if cr > lf else "\n"
