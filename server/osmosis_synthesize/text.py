@@ -1,6 +1,6 @@
-"""Text, places in it, and edits to it.
+r"""Text, places in it, and edits to it.
 
-Offsets count code points of a ``str``, from 0, as Python does. Lines break at ``\\n``, ``\\r\\n`` and ``\\r``
+Offsets count code points of a ``str``, from 0, as Python does. Lines break at ``\n``, ``\r\n`` and ``\r``
 only, as the Language Server Protocol and YAML's line counting have it; U+2028 and its kin are ordinary
 characters (``str.splitlines`` disagrees, so it is not used).
 """
@@ -148,7 +148,7 @@ def _units(text: str, encoding: PositionEncoding) -> int:
 
 
 def line_ending(text: str) -> str:
-    """The line ending most lines of ``text`` have; ``\\n`` for a text of one line."""
+    r"""The line ending most lines of ``text`` have; ``\n`` for a text of one line."""
     crlf = text.count("\r\n")
     lf = text.count("\n") - crlf
     cr = text.count("\r") - crlf

@@ -1,0 +1,214 @@
+"""What can be known of a column without asking anyone: the text of the column it is made of.
+
+Lineage decides where it is known; the graph and the column's name decide where it is not. A text is inherited only if
+there is no doubt which one; otherwise the candidates are handed on as alternatives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from osmosis_synthesize.engine.model import Alternative, How, Upstream
+from osmosis_synthesize.manifest.model import ColumnLineage, NodeLineage
+from osmosis_synthesize.names import fold
+
+
+class Graph(Protocol):
+    """The part of the index that inheritance walks."""
+
+    def parents(self, unique_id: str, /) -> Sequence[str]:
+        """The nodes a node is built from."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A description that stands somewhere; ``text=None`` means that this run is going to generate it."""
+
+    text: str | None
+
+
+class Texts(Protocol):
+    """The descriptions there are now: the project's own, and those this run has filled so far."""
+
+    def known(self, unique_id: str, column: str, /) -> Known | None:
+        """The description of a column; ``None`` where it has a gap or no such column."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Inheritable:
+    """One text, without doubt. ``text=None``: it will be inherited once it is generated."""
+
+    text: str | None
+    upstream: Upstream
+    depth: int
+    """How many steps upstream it stands; a parent's column is one step away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """Several texts, or one that need not hold for this column."""
+
+    reason: str
+    alternatives: tuple[Alternative, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """No text upstream."""
+
+    reason: str
+
+
+Inheritance = Inheritable | Doubtful | Nothing
+
+# From the surest to the least sure; a path is as sure as its weakest step.
+_SURENESS: Final[tuple[How, ...]] = ("pass-through", "renamed", "cast", "union", "same name", "doc block")
+
+# Words by which a text speaks of how a value is stored. After a cast it may be wrong.
+_STORAGE: Final = re.compile(
+    r"\b(?:var)?char\b|\bstrings?\b|\bas text\b|\btext (?:field|column|value)\b|\bint(?:eger)?s?\b|\bbigint\b|\bnumeric\b"
+    r"|\bdecimals?\b|\bfloat(?:ing)?\b|\bbool(?:ean)?\b|\btimestamp(?:tz|_ntz|_ltz)?\b|\bdate ?time\b|\bepoch\b|\bunix\b"
+    r"|\bjson\b|\biso[- ]?8601\b|\bformat(?:ted|s)?\b|\bencoded\b|\bseriali[sz]ed\b|\bdata type\b|\btyped\b|\bstored as\b"
+    r"|\b[yY]{2,4}[-/.]?[mM]{2}\b|\b(?:nano|micro|milli)?seconds since\b|\btime ?zone\b|\butc\b",
+    re.IGNORECASE,
+)
+
+_DEEPEST: Final = 200
+"""Steps upstream after which the search gives up; it keeps a strange graph from exhausting Python's stack."""
+
+
+def inherit(
+    unique_id: str, column: str, *, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts
+) -> Inheritance:
+    """Find the text that a column inherits.
+
+    The column's own text is not looked at: whoever asks has found a gap there.
+
+    Args:
+        unique_id: the node with the gap.
+        column: the column's name, as the schema file spells it.
+        graph: who is built from whom.
+        lineage: what is known of it, by ``unique_id``; nodes that are not in it are matched by name.
+        texts: the descriptions there are.
+    """
+    return _Search(graph, lineage, texts).of(unique_id, column)
+
+
+class _Search:
+    """One question. Holds what it has found, so that diamonds in the graph are walked once."""
+
+    def __init__(self, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts) -> None:
+        self.graph = graph
+        self.lineage = lineage
+        self.texts = texts
+        self.found: dict[tuple[str, str], Inheritance] = {}
+        self.steps = 0
+
+    def of(self, unique_id: str, column: str) -> Inheritance:
+        place = (unique_id, fold(column))
+        if place not in self.found:
+            if self.steps >= _DEEPEST:
+                return Nothing(f"nothing is documented within {_DEEPEST} steps upstream")
+            # What stands here while the answer is sought is what a cycle finds.
+            self.found[place] = Nothing("it is made of itself")
+            self.steps += 1
+            self.found[place] = self._search(unique_id, column)
+            self.steps -= 1
+        return self.found[place]
+
+    def _search(self, unique_id: str, column: str) -> Inheritance:
+        node = self.lineage.get(unique_id)
+        known = node.column(column) if node is not None else None
+        if known is not None and known.kind != "unknown":
+            return self._by_lineage(known)
+        if node is not None and node.problem is None and node.complete and known is None:
+            return Nothing("its SQL does not return this column")
+        return self._by_name(unique_id, column)
+
+    def _by_lineage(self, column: ColumnLineage) -> Inheritance:
+        if not column.sources:
+            return Nothing("it is not made of any upstream column")
+        steps = [self._step(source, name, _how(column)) for source, name in column.sources]
+        if column.kind == "derived":
+            if column.note not in {"union", "coalesce"}:
+                return Nothing(f"it is computed: {column.expression}" if column.expression else "it is computed")
+            merged = _agreeing(steps, "union")
+        else:
+            merged = _agreeing(steps, "union" if len(steps) > 1 else _how(column))
+        if isinstance(merged, Inheritable) and column.kind == "cast" and merged.text and _STORAGE.search(merged.text):
+            return Doubtful(
+                f"it is a cast of {merged.upstream.label}, whose text speaks of its type or format",
+                (Alternative(merged.text, merged.upstream),),
+            )
+        return merged
+
+    def _step(self, unique_id: str, name: str, how: How) -> Inheritance:
+        """What one upstream column offers: its own text, or what it inherits itself."""
+        known = self.texts.known(unique_id, name)
+        if known is not None:
+            return Inheritable(known.text, Upstream(unique_id, name, how), 1)
+        return _through(self.of(unique_id, name), how)
+
+    def _by_name(self, unique_id: str, column: str) -> Inheritance:
+        """All that is known is that a parent has a column of that name: the nearest documented ones must agree."""
+        hits: list[Inheritable] = []
+        doubts: list[Doubtful] = []
+        for parent in self.graph.parents(unique_id):
+            step = self._step(parent, column, "same name")
+            if isinstance(step, Inheritable):
+                hits.append(step)
+            elif isinstance(step, Doubtful):
+                doubts.append(step)
+        if not hits:
+            return doubts[0] if doubts else Nothing("no upstream column of that name has a description")
+        nearest = min(hit.depth for hit in hits)
+        return _agreeing([hit for hit in hits if hit.depth == nearest], "same name")
+
+
+def _how(column: ColumnLineage) -> How:
+    return column.kind if column.kind in ("pass-through", "renamed", "cast") else "union"
+
+
+def _weaker(one: How, other: How) -> How:
+    return _SURENESS[max(_SURENESS.index(one), _SURENESS.index(other))]
+
+
+def _through(found: Inheritance, how: How) -> Inheritance:
+    """The same finding, seen from one step further down."""
+    if not isinstance(found, Inheritable):
+        return found
+    weakest = _weaker(found.upstream.how, how)
+    return Inheritable(
+        found.text, Upstream(found.upstream.unique_id, found.upstream.column, weakest), found.depth + 1
+    )
+
+
+def _agreeing(steps: Sequence[Inheritance], how: How) -> Inheritance:
+    """One finding of several, if they all say the same; ``how`` is then how it was found if there were several."""
+    hits = [step for step in steps if isinstance(step, Inheritable)]
+    if len(steps) == 1:
+        return steps[0]
+    if len(hits) == len(steps) and _say_the_same(hits):
+        first = min(hits, key=lambda hit: hit.depth)
+        upstream = Upstream(first.upstream.unique_id, first.upstream.column, _weaker(first.upstream.how, how))
+        return Inheritable(first.text, upstream, first.depth)
+    alternatives = [Alternative(hit.text, hit.upstream) for hit in hits if hit.text is not None]
+    alternatives += [other for step in steps if isinstance(step, Doubtful) for other in step.alternatives]
+    if not alternatives:
+        return Nothing("none of the columns it is made of has a description")
+    reason = "it is made of several columns whose descriptions differ"
+    if len({alternative.text for alternative in alternatives}) == 1:
+        reason = "it is made of several columns, and not all of them are described"
+    return Doubtful(reason, tuple(dict.fromkeys(alternatives)))
+
+
+def _say_the_same(hits: Sequence[Inheritable]) -> bool:
+    if any(hit.text is None for hit in hits):
+        # Texts still to come are only sure to be the same if they are one and the same text.
+        return len({(hit.upstream.unique_id, hit.upstream.column, hit.text) for hit in hits}) == 1
+    return len({" ".join((hit.text or "").split()) for hit in hits}) == 1
