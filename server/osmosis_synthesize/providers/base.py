@@ -138,6 +138,11 @@ class Provider(Protocol):
         """Whether it runs on this machine: costs nothing and needs no network beyond loopback."""
         ...
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same request always has the same reply: nothing is gained by keeping it or asking again."""
+        ...
+
     async def complete(self, request: Request) -> Reply:
         """Ask once."""
         ...
