@@ -1,0 +1,327 @@
+"""Replies on disk, shared by every process of the user, so that no question is paid for twice.
+
+A question is asked through a claim::
+
+    async with cache.claim(key) as claim:
+        if claim.reply is None:
+            ...  # nobody has the answer and nobody else is asking: it is for us to ask
+            cached = claim.fulfil(reply, entry)  # on disk before it is used
+
+Whoever comes with the same key meanwhile, in this process or another, waits and then finds ``claim.reply``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
+
+from osmosis_synthesize.cost import ledger
+from osmosis_synthesize.cost.money import from_picos, to_picos
+from osmosis_synthesize.owner import Owner, has_ended, this_process
+from osmosis_synthesize.providers.base import Reply, Usage
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncGenerator
+
+    from osmosis_synthesize.providers.base import Request
+    from osmosis_synthesize.store import Store
+
+MAX_BYTES: Final = 256 * 2**20
+"""Past this size of all replies the oldest are removed. A reply takes some 2 KB, so this is about 100,000."""
+
+MAX_AGE_DAYS: Final = 180
+"""Older replies are not used and are removed."""
+
+_KEPT_AFTER_EVICTION: Final = 0.9
+"""How much of the limit is left after removing, so that not every following reply has to remove again."""
+
+_LEASE: Final = 20.0
+"""Seconds until others may take over a claim whose owner shows no sign of life. Renewed three times as often."""
+
+_FIRST_WAIT: Final = 0.002
+_LONGEST_WAIT: Final = 0.1
+"""Seconds between two looks at another process's claim, growing from one to the other; each look is one read."""
+
+_ANSWER_FROM_SUBJECT: Final = frozenset({"facts"})
+
+
+def request_key(provider: str, model: str, request: Request, *, base_url: str | None = None) -> str:
+    """The SHA-256, in hexadecimal, of everything the reply depends on.
+
+    ``base_url`` belongs to it where one was set: two servers may call different models by one name. ``subject``
+    does only for providers that answer from it; for the others the prompt says the same, and a key without it
+    outlives releases that add a fact.
+    """
+    canonical = {
+        "provider": provider,
+        "model": model,
+        "base_url": base_url.rstrip("/") if base_url else None,
+        "messages": [[message.role, message.content] for message in request.messages],
+        "schema": request.schema,
+        "max_tokens": request.max_tokens,
+        "temperature": None if request.temperature is None else float(request.temperature),
+        "subject": asdict(request.subject) if request.subject and provider in _ANSWER_FROM_SUBJECT else None,
+    }
+    text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - of a JSON schema
+    raise TypeError(f"a request holds a {type(value).__name__}, which JSON does not know")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedReply:
+    """A reply that was kept, and what it took to get it."""
+
+    reply: Reply
+    provider: str
+    model: str
+    """The model that was asked for; ``reply.model`` is the one that answered."""
+    cost: Decimal | None
+    """US dollars paid for it; None if unknown."""
+    stored_at: float
+    """Seconds since 1970."""
+    prompt_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What the cache holds. ``size`` is in bytes of replies; ``oldest`` and ``newest`` in seconds since 1970."""
+
+    replies: int
+    size: int
+    oldest: float | None
+    newest: float | None
+    saved: Decimal
+    """US dollars the replies once cost."""
+
+
+class Claim:
+    """The right to ask one question, or its answer."""
+
+    __slots__ = ("_key", "_max_bytes", "_store", "_token", "reply")
+
+    def __init__(self, store: Store, key: str, token: str, max_bytes: int, reply: CachedReply | None) -> None:
+        self._store = store
+        self._key = key
+        self._token = token
+        self._max_bytes = max_bytes
+        self.reply = reply
+        """The answer, if there is one."""
+
+    def fulfil(self, reply: Reply, entry: ledger.Entry, *, prompt_version: str = "") -> CachedReply:
+        """Keep the answer, enter it in the ledger and let go of the claim, all in one transaction.
+
+        When this returns, the death of the process no longer loses the reply.
+        """
+        cached = CachedReply(reply, entry.provider, entry.model, entry.cost, entry.time, prompt_version)
+
+        def work(connection: sqlite3.Connection) -> None:
+            _insert(connection, self._key, cached, self._max_bytes)
+            ledger.insert(connection, entry)
+            _release(connection, self._key, self._token)
+
+        self._store.write(work)
+        self.reply = cached
+        return cached
+
+
+class Cache:
+    """The replies in a store. Its claims are for one event loop at a time."""
+
+    def __init__(self, store: Store, *, max_bytes: int = MAX_BYTES, max_age_days: float = MAX_AGE_DAYS) -> None:
+        self._store = store
+        self._max_bytes = max_bytes
+        self._max_age = max_age_days * 86400.0
+        self._turns: dict[tuple[asyncio.AbstractEventLoop, str], tuple[asyncio.Lock, int]] = {}
+        oldest_kept = time.time() - self._max_age
+        store.write(lambda connection: connection.execute("DELETE FROM reply WHERE stored_at <= ?", (oldest_kept,)))
+
+    def get(self, key: str) -> CachedReply | None:
+        """The reply to a request, unless it is too old."""
+        return self._store.read(lambda connection: self._select(connection, key))
+
+    def put(self, key: str, cached: CachedReply) -> None:
+        """Keep a reply, in place of an older one to the same request."""
+        self._store.write(lambda connection: _insert(connection, key, cached, self._max_bytes))
+
+    @asynccontextmanager
+    async def claim(self, key: str) -> AsyncGenerator[Claim]:
+        """Wait until the answer is there or it is for us to ask; see the module's own text.
+
+        Leaving the block without :meth:`Claim.fulfil`, by an error or a cancellation too, passes the right on to
+        the next who waits. If the owner is killed, others on its machine notice within a tenth of a second, and
+        elsewhere when its lease runs out.
+        """
+        token = uuid4().hex
+        if (found := self.get(key)) is not None:
+            yield Claim(self._store, key, token, self._max_bytes, found)
+            return
+        async with self._turn(key):
+            claim = Claim(self._store, key, token, self._max_bytes, await self._acquire(key, token))
+            if claim.reply is not None:
+                yield claim
+                return
+            lease = _Lease(self._store, key, token)
+            try:
+                yield claim
+            finally:
+                lease.stop()
+                if claim.reply is None:
+                    self._store.write(lambda connection: _release(connection, key, token))
+
+    def stats(self) -> CacheStats:
+        """What the cache holds."""
+
+        def work(connection: sqlite3.Connection) -> CacheStats:
+            replies, size = connection.execute("SELECT replies, size FROM reply_total").fetchone()
+            oldest, newest, cost = connection.execute(
+                "SELECT min(stored_at), max(stored_at), coalesce(sum(cost), 0) FROM reply"
+            ).fetchone()
+            return CacheStats(replies, size, oldest, newest, from_picos(cost))
+
+        return self._store.read(work)
+
+    def clear(self) -> int:
+        """Remove all replies and say how many there were. The ledger stays."""
+        return self._store.write(lambda connection: connection.execute("DELETE FROM reply").rowcount)
+
+    @asynccontextmanager
+    async def _turn(self, key: str) -> AsyncGenerator[None]:
+        """One task of this event loop at a time for one key, so that only one has to watch other processes."""
+        place = (asyncio.get_running_loop(), key)
+        lock, waiting = self._turns.get(place, (asyncio.Lock(), 0))
+        self._turns[place] = lock, waiting + 1
+        try:
+            async with lock:
+                yield
+        finally:
+            lock, waiting = self._turns.pop(place)
+            if waiting > 1:
+                self._turns[place] = lock, waiting - 1
+
+    async def _acquire(self, key: str, token: str) -> CachedReply | None:
+        """The reply once somebody has it; None as soon as the claim is ours."""
+        wait = _FIRST_WAIT
+        while True:
+            if not self._store.read(lambda connection: _is_held(connection, key)):
+                reply, ours = self._store.write(lambda connection: self._try(connection, key, token))
+                if ours or reply is not None:
+                    return reply
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, _LONGEST_WAIT)
+
+    def _try(self, connection: sqlite3.Connection, key: str, token: str) -> tuple[CachedReply | None, bool]:
+        reply = self._select(connection, key)
+        if reply is not None or _is_held(connection, key):
+            return reply, False
+        connection.execute(
+            "INSERT OR REPLACE INTO claim VALUES (?, ?, ?, ?, ?, ?)",
+            (key, token, *this_process(), time.time() + _LEASE),
+        )
+        return None, True
+
+    def _select(self, connection: sqlite3.Connection, key: str) -> CachedReply | None:
+        row = connection.execute(
+            """SELECT text, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, answered_by, finish,
+                      provider, model, cost, stored_at, prompt_version
+               FROM reply WHERE key = ? AND stored_at > ?""",
+            (key, time.time() - self._max_age),
+        ).fetchone()
+        return None if row is None else _cached_reply(row)
+
+
+class _Lease:
+    """Renews a claim for as long as the event loop lives and the claim is held."""
+
+    __slots__ = ("_key", "_store", "_timer", "_token")
+
+    def __init__(self, store: Store, key: str, token: str) -> None:
+        self._store = store
+        self._key = key
+        self._token = token
+        self._timer = asyncio.get_running_loop().call_later(_LEASE / 3, self._renew)
+
+    def _renew(self) -> None:
+        until = time.time() + _LEASE
+        self._store.write(
+            lambda connection: connection.execute(
+                "UPDATE claim SET expires_at = ? WHERE key = ? AND token = ?", (until, self._key, self._token)
+            )
+        )
+        self._timer = asyncio.get_running_loop().call_later(_LEASE / 3, self._renew)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+_ROW_BYTES: Final = 256
+"""What a row takes besides its text: key, names, numbers and the indexes."""
+
+
+def _cached_reply(row: tuple[Any, ...]) -> CachedReply:
+    text, input_tokens, output_tokens, cached, written, answered_by, finish, provider, model, cost, at, version = row
+    reply = Reply(text, Usage(input_tokens, output_tokens, cached, written), answered_by, finish)
+    return CachedReply(reply, provider, model, None if cost is None else from_picos(cost), at, version)
+
+
+def _insert(connection: sqlite3.Connection, key: str, cached: CachedReply, max_bytes: int) -> None:
+    reply, usage = cached.reply, cached.reply.usage
+    # Not INSERT OR REPLACE: that removes the old row without its trigger, and the total would drift.
+    connection.execute("DELETE FROM reply WHERE key = ?", (key,))
+    connection.execute(
+        """INSERT INTO reply (key, provider, model, prompt_version, text, finish, answered_by, input_tokens,
+               output_tokens, cached_input_tokens, cache_write_tokens, cost, stored_at, size)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            key,
+            cached.provider,
+            cached.model,
+            cached.prompt_version,
+            reply.text,
+            reply.finish,
+            reply.model,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_input_tokens,
+            usage.cache_write_tokens,
+            None if cached.cost is None else to_picos(cached.cost),
+            cached.stored_at,
+            len(reply.text.encode("utf-8", "surrogatepass")) + _ROW_BYTES,
+        ),
+    )
+    if connection.execute("SELECT size FROM reply_total").fetchone()[0] > max_bytes:
+        _evict_oldest(connection, int(max_bytes * _KEPT_AFTER_EVICTION))
+
+
+def _evict_oldest(connection: sqlite3.Connection, kept_bytes: int) -> None:
+    connection.execute(
+        """DELETE FROM reply WHERE key IN (
+               SELECT key FROM (
+                   SELECT key, sum(size) OVER (ORDER BY stored_at DESC, key) AS with_newer FROM reply
+               ) WHERE with_newer > ?
+           )""",
+        (kept_bytes,),
+    )
+
+
+def _is_held(connection: sqlite3.Connection, key: str) -> bool:
+    """Whether a live owner has claimed the key."""
+    row = connection.execute("SELECT expires_at, machine, pid, started FROM claim WHERE key = ?", (key,)).fetchone()
+    return row is not None and row[0] > time.time() and not has_ended(Owner(*row[1:]))
+
+
+def _release(connection: sqlite3.Connection, key: str, token: str) -> None:
+    connection.execute("DELETE FROM claim WHERE key = ? AND token = ?", (key, token))
