@@ -1,0 +1,125 @@
+"""``dbt_project.yml`` and ``vars.yml`` as plain values that know their line.
+
+Scalars stay text, as written: ``1``, ``true`` and ``"1"`` arrive as ``str``, because every setting is read from text
+anyway (the environment has nothing else), and the readers of YAML 1.1 (dbt's) and 1.2 disagree on what ``yes`` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NULL_TAG = "tag:yaml.org,2002:null"
+_MERGE_TAG = "tag:yaml.org,2002:merge"
+
+
+class YamlError(ValueError):
+    """The text is no YAML; the message says where."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """One value of a YAML file. ``line`` counts from 1 and is where its key stands, if it has one."""
+
+    data: str | tuple[Value, ...] | Mapping[str, Value] | None
+    line: int
+
+    def get(self, *keys: str) -> Value | None:
+        """What stands under ``keys``, one below the other; ``None`` where a key or a mapping is missing, or it is null."""
+        value = self
+        for key in keys:
+            found = value.data.get(key) if isinstance(value.data, Mapping) else None
+            if found is None or found.data is None:
+                return None
+            value = found
+        return value
+
+
+def read_text(path: Path) -> str | None:
+    """The file's text, or ``None`` where there is no such file.
+
+    Raises:
+        YamlError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise YamlError(f"cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise YamlError(f"is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}") from error
+
+
+@lru_cache(maxsize=8)
+def parse_yaml(text: str) -> Value:
+    """The first document of ``text``; a repeated key means its last value, as in dbt.
+
+    Cached, because settings and the project's layout are read from the same file.
+
+    Raises:
+        YamlError: no YAML, more than one document, or an anchor that contains itself.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    reader: Any = YAML(typ="safe")
+    try:
+        root = reader.compose(text)
+    except MarkedYAMLError as error:
+        # The parser's own message quotes the lines around the fault, and with them whatever stands there.
+        fault: Any = error
+        mark = fault.problem_mark or fault.context_mark
+        raise YamlError(f"is no valid YAML: line {mark.line + 1}: {fault.problem}") from error
+    except YAMLError as error:
+        raise YamlError("is no valid YAML: it holds a character that YAML does not allow") from error
+    return Value(None, 1) if root is None else _Reader().read(root, root.start_mark.line + 1)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Turns the composer's nodes into values. An alias is read once, so that nested ones cannot multiply."""
+
+    done: dict[int, Value] = field(default_factory=dict[int, Value])
+    under_way: set[int] = field(default_factory=set[int])
+
+    def read(self, node: Any, line: int) -> Value:
+        known = self.done.get(id(node))
+        if known is not None:
+            return Value(known.data, line)
+        if id(node) in self.under_way:
+            raise YamlError(f"is no valid YAML: line {node.start_mark.line + 1}: an anchor contains itself")
+        self.under_way.add(id(node))
+        value = Value(self._data(node), line)
+        self.under_way.discard(id(node))
+        self.done[id(node)] = value
+        return value
+
+    def _data(self, node: Any) -> str | tuple[Value, ...] | dict[str, Value] | None:
+        if node.id == "scalar":
+            return None if node.tag == _NULL_TAG else str(node.value)
+        if node.id == "sequence":
+            return tuple(self.read(item, item.start_mark.line + 1) for item in node.value)
+        merged: dict[str, Value] = {}
+        own: dict[str, Value] = {}
+        for key, item in node.value:
+            if key.tag == _MERGE_TAG:
+                self._merge(item, merged)
+            else:
+                # A key that is itself a mapping is an unquoted ``{{ … }}``; its name only has to be unlike any other.
+                name = str(key.value) if key.id == "scalar" else "{…}"
+                own[name] = self.read(item, key.start_mark.line + 1)
+        return merged | own
+
+    def _merge(self, node: Any, into: dict[str, Value]) -> None:
+        """``<<: *one`` or ``<<: [*one, *two]``: the earlier one wins."""
+        for item in node.value if node.id == "sequence" else [node]:
+            data = self.read(item, item.start_mark.line + 1).data
+            if isinstance(data, Mapping):
+                for name, value in data.items():
+                    into.setdefault(name, value)
