@@ -1,0 +1,286 @@
+"""The only way to a provider: through the cache, inside the budget, into the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final, Literal
+
+from osmosis_synthesize.cache import Cache, Claim, request_key
+from osmosis_synthesize.cost.budget import Budget, Reservation
+from osmosis_synthesize.cost.ledger import Entry, Ledger, Outcome
+from osmosis_synthesize.cost.prices import Price
+from osmosis_synthesize.cost.tokens import estimate_tokens
+from osmosis_synthesize.engine.model import Author, Spent
+from osmosis_synthesize.engine.prompts import PROMPT_VERSION
+from osmosis_synthesize.errors import (
+    BudgetExceeded,
+    ProviderAuthError,
+    ProviderConnectionError,
+    ProviderError,
+    ProviderQuotaError,
+    ProviderSetupError,
+    ProviderTimeout,
+)
+from osmosis_synthesize.providers.base import Provider, Reply, Request, Usage
+
+Mode = Literal["call", "offline", "dry-run", "inherit-only"]
+"""``offline``: only what needs no network. ``dry-run``: the cache answers, a provider is not called.
+``inherit-only``: neither the cache nor a provider is asked."""
+
+_MARGIN: Final = Decimal("1.3")
+"""By how much the true number of input tokens may exceed the estimate; part of what is reserved."""
+
+# After these, further calls can only fail the same way.
+_HOPELESS: Final = (ProviderSetupError, ProviderAuthError, ProviderQuotaError)
+# After these, the server may have done its work all the same.
+_MAYBE_PAID: Final = (ProviderTimeout, ProviderConnectionError)
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a call is for, as the ledger shows it."""
+
+    unique_id: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply, and what it took."""
+
+    reply: Reply
+    cached: bool
+    spent: Spent
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """No reply, and why. ``failed`` tells a provider's failure from a limit that the user set."""
+
+    reason: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a call would take. Costs are in USD; ``None`` where the price is unknown."""
+
+    input_tokens: int
+    output_tokens: int
+    cost: Decimal | None
+    upper_bound: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Where money is counted. All of it is shared with other processes, but for the run's own budget."""
+
+    ledger: Ledger
+    budget: Budget
+    price: Price | None
+    """The model's; ``None`` where it is unknown."""
+    project: str = ""
+    correction: Callable[[int], int] = field(default=lambda tokens: tokens)
+    """Turns an estimate of input tokens into a better one, from what was seen of this model."""
+
+
+class Caller:
+    """Asks one provider on behalf of one run. Used by many tasks of one event loop."""
+
+    def __init__(
+        self,
+        author: Author,
+        create: Callable[[], Provider],
+        books: Books,
+        *,
+        cache: Cache | None,
+        mode: Mode = "call",
+        deterministic: bool = False,
+        base_url: str | None = None,
+        concurrency: int = 8,
+    ) -> None:
+        """Nothing is opened or imported until the first call.
+
+        Args:
+            author: the provider and model, as the settings name them.
+            create: makes the provider; called once, at the first call.
+            books: prices, budget and ledger.
+            cache: ``None`` asks anew each time.
+            mode: whether it may call at all.
+            deterministic: see :attr:`Provider.deterministic`; such a provider needs no cache and no network.
+            base_url: part of the cache key: the same model name may mean another model elsewhere.
+            concurrency: calls under way at once.
+        """
+        self.author = author
+        self.deterministic = deterministic
+        self.concurrency = concurrency
+        self._create = create
+        self._books = books
+        self._cache = None if deterministic else cache
+        self._mode: Mode = mode
+        self._base_url = base_url
+        self._provider: Provider | None = None
+        self._slots = asyncio.Semaphore(concurrency)
+        self._hopeless: ProviderError | None = None
+
+    def declines(self) -> Declined | None:
+        """Why no call will be made, whatever is asked; ``None`` if one may be."""
+        name = f"{self.author.provider} {self.author.model}".strip()
+        if self._mode == "inherit-only":
+            return Declined("only inheritance was asked for")
+        if self._mode == "offline" and not self.deterministic:
+            return Declined(f"it is not in the cache, and {name} may not be called offline")
+        if self._mode == "dry-run" and not self.deterministic:
+            return Declined(f"dry run: {name} would be asked")
+        return Declined(str(self._hopeless), failed=True) if self._hopeless is not None else None
+
+    def peek(self, request: Request) -> Reply | None:
+        """The cached reply, if there is one."""
+        if self._cache is None or self._mode == "inherit-only":
+            return None
+        found = self._cache.get(self._key(request))
+        return found.reply if found is not None else None
+
+    def forget(self, request: Request) -> None:
+        """Drop a cached reply that turned out to hold nothing of use, so that it does not stand in the way for ever."""
+        if self._cache is not None:
+            self._cache.remove(self._key(request))
+
+    def quote(self, request: Request, *, expected_output: int) -> Quote:
+        """What this request would cost; ``expected_output`` in tokens."""
+        if self.deterministic:
+            return Quote(0, 0, Decimal(0), Decimal(0))
+        tokens = self._books.correction(_estimate(request))
+        price = self._books.price
+        if price is None:
+            return Quote(tokens, expected_output, None, None)
+        return Quote(
+            tokens, expected_output, price.cost(Usage(tokens, expected_output)), self._upper_bound(tokens, request)
+        )
+
+    async def ask(self, request: Request, purpose: Purpose) -> Answer | Declined:
+        """The reply to a request: from the cache, or from the provider if that is allowed and affordable."""
+        if self._cache is None or self._mode == "inherit-only":
+            return self.declines() or await self._call(request, purpose, None)
+        key = self._key(request)
+        found = self._cache.get(key)
+        if found is None:
+            if declined := self.declines():
+                return declined
+            async with self._cache.claim(key) as claim:
+                if claim.reply is None:
+                    return await self._call(request, purpose, claim)
+                found = claim.reply
+        self._books.ledger.record(self._entry(purpose, Usage(), Decimal(0), cache_hit=True))
+        return Answer(found.reply, cached=True, spent=Spent(cached_calls=1))
+
+    async def aclose(self) -> None:
+        """Give back the provider's connections."""
+        if self._provider is not None:
+            await self._provider.aclose()
+
+    async def _call(self, request: Request, purpose: Purpose, claim: Claim | None) -> Answer | Declined:
+        async with self._slots:
+            if self._hopeless is not None:
+                return Declined(str(self._hopeless), failed=True)
+            try:
+                if self._provider is None:
+                    self._provider = self._create()
+                if self.deterministic:
+                    return Answer(await self._provider.complete(request), cached=False, spent=Spent())
+                estimate = _estimate(request)
+                upper_bound = self._upper_bound(self._books.correction(estimate), request)
+                with self._books.budget.reserve(upper_bound) as reservation:
+                    return await self._pay(self._provider, request, purpose, claim, reservation, estimate)
+            except BudgetExceeded as error:
+                return Declined(str(error))
+            except ProviderError as error:
+                if isinstance(error, _HOPELESS):
+                    self._hopeless = error
+                return Declined(str(error), failed=True)
+
+    async def _pay(
+        self,
+        provider: Provider,
+        request: Request,
+        purpose: Purpose,
+        claim: Claim | None,
+        reservation: Reservation,
+        estimate: int,
+    ) -> Answer:
+        started = time.monotonic()
+
+        def entry(usage: Usage, cost: Decimal | None, outcome: Outcome) -> Entry:
+            duration = time.monotonic() - started
+            return self._entry(purpose, usage, cost, outcome=outcome, duration=duration, estimate=estimate)
+
+        try:
+            reply = await provider.complete(request)
+        except BaseException as error:
+            # Cancelled or broken off, it may have been paid for: what was reserved then counts as spent.
+            cancelled = not isinstance(error, ProviderError)
+            maybe_paid = cancelled or isinstance(error, _MAYBE_PAID)
+            self._books.ledger.record(
+                entry(Usage(), None if maybe_paid else Decimal(0), "cancelled" if cancelled else "failed")
+            )
+            if maybe_paid:
+                reservation.settle(None)
+            raise
+        price = self._books.price
+        cost = price.cost(reply.usage) if price is not None else None
+        row = entry(reply.usage, cost, _OUTCOMES[reply.finish])
+        if claim is not None and reply.text.strip() and reply.finish != "refusal":
+            claim.fulfil(reply, row, prompt_version=PROMPT_VERSION)
+        else:
+            self._books.ledger.record(row)
+        reservation.settle(cost)
+        return Answer(reply, cached=False, spent=Spent(calls=1, usage=reply.usage, cost=cost))
+
+    def _upper_bound(self, tokens: int, request: Request) -> Decimal | None:
+        price = self._books.price
+        if price is None:
+            return None
+        return price.at_most(int(tokens * _MARGIN) + 64, request.max_tokens or 4096)
+
+    def _key(self, request: Request) -> str:
+        return request_key(self.author.provider, self.author.model, request, base_url=self._base_url)
+
+    def _entry(
+        self,
+        purpose: Purpose,
+        usage: Usage,
+        cost: Decimal | None,
+        *,
+        outcome: Outcome = "answered",
+        duration: float = 0.0,
+        estimate: int | None = None,
+        cache_hit: bool = False,
+    ) -> Entry:
+        return Entry(
+            self.author.provider,
+            self.author.model,
+            usage,
+            cost,
+            project=self._books.project,
+            node=purpose.unique_id,
+            columns=purpose.columns,
+            cache_hit=cache_hit,
+            duration=duration,
+            outcome=outcome,
+            estimated_input_tokens=estimate,
+        )
+
+
+_OUTCOMES: Final[dict[str, Outcome]] = {"stop": "answered", "length": "cut-off", "refusal": "refused"}
+
+
+def _estimate(request: Request) -> int:
+    """Input tokens of a request, its schema included, uncorrected."""
+    text = "\n".join(message.content for message in request.messages)
+    schema = json.dumps(request.schema) if request.schema is not None else ""
+    return estimate_tokens(text) + estimate_tokens(schema)

@@ -1,0 +1,135 @@
+"""The descriptions a project has now, and those a run has filled so far.
+
+The open buffer wins over the file, the file over the manifest: a schema file's own text is read wherever there is one,
+because the manifest holds rendered text and may be stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from osmosis_synthesize.document import Document, is_gap
+from osmosis_synthesize.document.model import Entry, Slot
+from osmosis_synthesize.engine.inherit import Known
+from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.manifest.index import Index
+from osmosis_synthesize.manifest.model import Node
+from osmosis_synthesize.names import EntryKey, fold
+
+Owner = tuple[EntryKey, str | None]
+"""The entry in which a description stands, and the column it is for. Versions of a model may share one."""
+
+
+class Documents(Protocol):
+    """Schema files by absolute path; a buffer that is open in an editor stands for its file."""
+
+    def get(self, path: Path, /) -> Document | None:
+        """The parsed file; ``None`` where there is none, or it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Where a node's properties stand: its entry, and for one version of a model the item of ``versions:`` too."""
+
+    file: Path
+    document: Document
+    entry: Entry
+    item: Entry | None = None
+
+    def slot(self, column: str | None) -> Slot | None:
+        """The slot that describes a column of this node (or the node): the version's own before the model's."""
+        if column is None:
+            return self.entry.slot
+        own = self.item.column(column) if self.item is not None else None
+        return own if own is not None else self.entry.column(column)
+
+
+class Descriptions:
+    """What is described now. Reads each schema file it needs once, when it is first asked about."""
+
+    def __init__(self, index: Index, documents: Documents, project_dir: Path, placeholders: Collection[str]) -> None:
+        self.index = index
+        self.documents = documents
+        self.project_dir = project_dir
+        self.placeholders = placeholders
+
+    def locate(self, node: Node) -> Located | None:
+        """The entry of a node of this project, in the schema file that the manifest names."""
+        if node.schema_path is None or node.schema_package != self.index.metadata.project_name:
+            return None
+        file = (self.project_dir / node.schema_path).resolve()
+        document = self.documents.get(file)
+        if document is None:
+            return None
+        entry = document.entry(entry_key(node))
+        if entry is None:
+            return None
+        item = None
+        if node.version is not None:
+            item = document.entry(EntryKey(node.resource_type, node.name, version=node.version))
+        return Located(file, document, entry, item)
+
+    def text(self, unique_id: str, column: str | None) -> str | None:
+        """The description as its author wrote it, Jinja and all; ``None`` where there is a gap."""
+        node = self.index.nodes.get(unique_id)
+        if node is None:
+            return None
+        located = self.locate(node)
+        if located is not None:
+            slot = located.slot(column)
+            return None if slot is None or is_gap(slot, self.placeholders) else slot.text
+        if column is None:
+            return self._real(node.description)
+        described = node.column(column)
+        return self._real(described.description) if described is not None else None
+
+    def owner(self, unique_id: str, column: str | None) -> Owner:
+        """The entry whose text describes this column or node."""
+        node = self.index.nodes[unique_id]
+        key = entry_key(node)
+        if column is None:
+            return key, None
+        located = self.locate(node)
+        if located is not None and located.item is not None and located.item.column(column) is not None:
+            key = located.item.key
+        return key, fold(column)
+
+    def _real(self, text: str) -> str | None:
+        known = {fold(placeholder) for placeholder in self.placeholders}
+        return text if text.strip() and fold(text.strip().rstrip(".")) not in known else None
+
+
+class Progress:
+    """The descriptions as a run changes them: what it has filled stands before what was there."""
+
+    def __init__(self, descriptions: Descriptions) -> None:
+        self._descriptions = descriptions
+        self._filled: dict[Owner, str | None] = {}
+
+    def known(self, unique_id: str, column: str | None) -> Known | None:
+        """The text of a column or node; ``Known(None)`` while it waits to be generated; ``None`` for a gap."""
+        if unique_id not in self._descriptions.index.nodes:
+            return None
+        if self._filled:
+            owner = self._descriptions.owner(unique_id, column)
+            if owner in self._filled:
+                return Known(self._filled[owner])
+        text = self._descriptions.text(unique_id, column)
+        return Known(text) if text is not None else None
+
+    def fill(self, gap: Gap, text: str | None) -> None:
+        """Note that a gap has this text now, or (``None``) that its text is on the way."""
+        self._filled[gap.key, None if gap.column is None else fold(gap.column)] = text
+
+    def leave(self, gap: Gap) -> None:
+        """Note that a gap whose text was on the way stays a gap."""
+        self._filled.pop((gap.key, None if gap.column is None else fold(gap.column)), None)
+
+
+def entry_key(node: Node) -> EntryKey:
+    """The entry that describes a node (all versions of a model share one)."""
+    return EntryKey(node.resource_type, node.name, source_name=node.source_name)

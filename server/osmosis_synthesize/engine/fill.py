@@ -1,0 +1,105 @@
+"""One reviewed call for a group of gaps: ask, read, judge, and ask once more for what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from osmosis_synthesize.engine.call import Answer, Caller, Declined, Purpose
+from osmosis_synthesize.engine.model import Author, Gap, Proposal, Spent, Unfilled
+from osmosis_synthesize.engine.prepare import Asking, Work
+from osmosis_synthesize.engine.prompts import build
+from osmosis_synthesize.engine.reading import Reading, read_reply
+from osmosis_synthesize.engine.review import Fit, review
+from osmosis_synthesize.names import short_name
+from osmosis_synthesize.providers.base import Reply
+
+
+@dataclass(slots=True)
+class Filled:
+    """What came of asking for some gaps."""
+
+    proposals: list[Proposal] = field(default_factory=list[Proposal])
+    unfilled: list[Unfilled] = field(default_factory=list[Unfilled])
+    spent: Spent = field(default_factory=Spent)
+    failed: bool = False
+
+
+async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller) -> Filled:
+    """Ask for the descriptions of ``gaps``, all of one node.
+
+    What a reply lacks is asked for once more, alone; a reply that was cut off is continued for as long as each part
+    brings something new. A text that the review turns down is not asked for again.
+    """
+    filled = Filled()
+    todo = list(gaps)
+    again = False
+    while todo:
+        purpose = Purpose(todo[0].unique_id, tuple(gap.column or "" for gap in todo))
+        request = build(asking.context, todo, work.style)
+        answer = await caller.ask(request, purpose)
+        if isinstance(answer, Declined):
+            _leave(filled, todo, answer.reason, asking)
+            filled.failed = filled.failed or answer.failed
+            break
+        filled.spent += answer.spent
+        reading = read_gaps(answer.reply, todo)
+        if answer.reply.finish == "refusal":
+            _leave(filled, todo, f"{caller.author.provider} refused to answer", asking)
+            break
+        missing = _accept(filled, answer, reading, todo, work, asking, caller.author)
+        cut_off = reading.cut_off or answer.reply.finish == "length"
+        if len(missing) == len(todo):
+            caller.forget(request)
+        if not missing:
+            break
+        if caller.deterministic or (again and not (cut_off and len(missing) < len(todo))):
+            reason = "no fact about it is proven" if caller.deterministic else "the reply holds no text for it"
+            _leave(filled, missing, reading.problem or reason, asking)
+            break
+        todo, again = missing, True
+    return filled
+
+
+def read_gaps(reply: Reply, gaps: Sequence[Gap]) -> Reading:
+    """What a reply says about these gaps."""
+    columns = [gap.column for gap in gaps if gap.column is not None]
+    return read_reply(reply.text, columns=columns, table=any(gap.column is None for gap in gaps))
+
+
+def text_for(gap: Gap, reading: Reading) -> str | None:
+    """What a reply says about one gap; ``None`` or empty where it says nothing."""
+    return reading.table if gap.column is None else reading.columns.get(gap.column)
+
+
+def judge(gap: Gap, text: str, placeholders: Collection[str], limit: int | None) -> Fit | str:
+    """A text that is fit to be written, or why it is not."""
+    verdict = review(text, name=gap.column or short_name(gap.unique_id), placeholders=placeholders, limit=limit)
+    return verdict if isinstance(verdict, Fit) else verdict.reason
+
+
+def _accept(
+    filled: Filled, answer: Answer, reading: Reading, gaps: Sequence[Gap], work: Work, asking: Asking, author: Author
+) -> list[Gap]:
+    """Add the proposals that a reply holds; gives the gaps it says nothing about."""
+    fit: list[tuple[Gap, str]] = []
+    missing: list[Gap] = []
+    for gap in gaps:
+        text = text_for(gap, reading)
+        if not text or not text.strip():
+            missing.append(gap)
+            continue
+        verdict = judge(gap, text, work.placeholders, work.style.limit)
+        if isinstance(verdict, Fit):
+            fit.append((gap, verdict.text))
+        else:
+            _leave(filled, [gap], verdict, asking)
+    origin = "cached" if answer.cached else "generated"
+    cost = answer.spent.cost
+    share = cost / len(fit) if cost is not None and fit else cost
+    filled.proposals += [Proposal(gap, text, origin, author, share) for gap, text in fit]
+    return missing
+
+
+def _leave(filled: Filled, gaps: Sequence[Gap], reason: str, asking: Asking) -> None:
+    filled.unfilled += [Unfilled(gap, reason, asking.alternatives.get(gap.id, ())) for gap in gaps]

@@ -1,0 +1,200 @@
+"""What is free for the gaps of one node, and what has to be asked. The plan and the run both take this step."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from osmosis_synthesize.document.model import Entry
+from osmosis_synthesize.engine.descriptions import Descriptions, Progress
+from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, inherit
+from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Waiting
+from osmosis_synthesize.engine.prompts import Context, Style, UpstreamColumn, select_upstream
+from osmosis_synthesize.engine.subject import subject_of, upstream_relevance
+from osmosis_synthesize.manifest.index import Index
+from osmosis_synthesize.manifest.model import Node, NodeLineage
+from osmosis_synthesize.names import fold, short_name
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """Which columns are never named to a provider: those with one of these tags, or one of these ``meta`` keys set."""
+
+    tags: frozenset[str] = frozenset({"pii"})
+    meta_keys: frozenset[str] = frozenset()
+
+    def covers(self, tags: Collection[str], meta: Mapping[str, Any]) -> bool:
+        """Whether a column is private; ``meta: {osmosis: {send: false}}`` always makes it so."""
+        own: Any = meta.get("osmosis")
+        if isinstance(own, Mapping) and cast("Mapping[str, Any]", own).get("send") is False:
+            return True
+        return bool(self.tags.intersection(tags)) or any(meta.get(key) for key in self.meta_keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A request to the engine: the project as it is, the gaps to fill, and how."""
+
+    index: Index
+    descriptions: Descriptions
+    lineage: Mapping[str, NodeLineage]
+    """By ``unique_id``; may compute a node's lineage when it is first asked for."""
+    gaps: Mapping[str, tuple[Gap, ...]]
+    """By ``unique_id``."""
+    style: Style = field(default_factory=Style)
+    privacy: Privacy = field(default_factory=Privacy)
+    placeholders: Collection[str] = ()
+    bulk_threshold: int = 2
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The nodes with gaps, parents before children; what the manifest does not know comes last, by name."""
+        known = [unique_id for unique_id in self.index.order if unique_id in self.gaps]
+        return (*known, *sorted(set(self.gaps).difference(known)))
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The gaps of a node for which a provider is needed, and what the prompt will be made of."""
+
+    gaps: tuple[Gap, ...]
+    context: Context
+    reasons: Mapping[tuple[str, str | None], str]
+    """By gap: why nothing could be inherited."""
+    alternatives: Mapping[tuple[str, str | None], tuple[Alternative, ...]]
+    exact: bool
+    """Whether every text in the context is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The gaps of one node, each in one place."""
+
+    proposals: tuple[Proposal, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+    unfilled: tuple[Unfilled, ...] = ()
+    asking: Asking | None = None
+
+
+def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
+    """Inherit what can be inherited now, and gather what is needed to ask for the rest.
+
+    Args:
+        work: the request.
+        unique_id: one of its nodes.
+        progress: the descriptions so far; what is inherited here is noted in it.
+    """
+    node = work.index.nodes.get(unique_id)
+    if node is None:
+        reason = "the manifest does not know it: run `dbt parse` to bring the manifest up to date"
+        return Prepared(unfilled=tuple(Unfilled(gap, reason) for gap in work.gaps[unique_id]))
+    private = _private(node, work)
+    proposals: list[Proposal] = []
+    waiting: list[Waiting] = []
+    unfilled: list[Unfilled] = []
+    asking: list[Gap] = []
+    reasons: dict[tuple[str, str | None], str] = {}
+    alternatives: dict[tuple[str, str | None], tuple[Alternative, ...]] = {}
+    for gap in work.gaps[unique_id]:
+        if gap.slot is not None and gap.slot.blocked_by is not None:
+            unfilled.append(Unfilled(gap, gap.slot.blocked_by))
+            continue
+        if gap.column is not None:
+            found = inherit(unique_id, gap.column, graph=work.index, lineage=work.lineage, texts=progress)
+            if isinstance(found, Inheritable):
+                if found.text is None:
+                    waiting.append(Waiting(gap, found.upstream))
+                else:
+                    proposals.append(Proposal(gap, found.text, "inherited", found.upstream))
+                continue
+            reasons[gap.id] = found.reason
+            if isinstance(found, Doubtful):
+                alternatives[gap.id] = found.alternatives
+            if fold(gap.column) in private:
+                unfilled.append(
+                    Unfilled(gap, "it is private, and is not named to a provider", alternatives.get(gap.id, ()))
+                )
+                continue
+        asking.append(gap)
+    for proposal in proposals:
+        progress.fill(proposal.gap, proposal.text)
+    for item in waiting:
+        progress.fill(item.gap, None)
+    context = _context(work, node, asking, progress, private) if asking else None
+    return Prepared(
+        tuple(proposals),
+        tuple(waiting),
+        tuple(unfilled),
+        Asking(tuple(asking), context[0], reasons, alternatives, exact=context[1]) if context else None,
+    )
+
+
+def _context(
+    work: Work, node: Node, gaps: Sequence[Gap], progress: Progress, private: frozenset[str]
+) -> tuple[Context, bool]:
+    """What a prompt about a node is made of, and whether all of it is final."""
+    asked: list[str | None] = [gap.column for gap in gaps]
+    lineage = work.lineage.get(node.unique_id)
+    subject = subject_of(node, asked, index=work.index, lineage=lineage)
+    upstream, exact = _upstream(work, node, asked, progress, lineage)
+    own: list[tuple[str, str]] = []
+    for name in (None, *(column.name for column in subject.columns)):
+        known = progress.known(node.unique_id, name)
+        if known is not None and known.text is not None:
+            own.append((name if name is not None else subject.name, known.text))
+    return Context(subject, node.code, upstream, tuple(own), private), exact
+
+
+def _upstream(
+    work: Work, node: Node, asked: Collection[str | None], progress: Progress, lineage: NodeLineage | None
+) -> tuple[tuple[UpstreamColumn, ...], bool]:
+    relevance = upstream_relevance(asked, lineage)
+    wanted = {fold(column) for column in asked if column is not None}
+    candidates: list[UpstreamColumn] = []
+    exact = True
+    for parent in work.index.parents(node.unique_id):
+        for name in (None, *(column.name for column in work.index.columns(parent))):
+            known = progress.known(parent, name)
+            if known is None:
+                continue
+            if known.text is None:
+                exact = False
+                continue
+            weight = 3 if name is None else relevance.get((parent, fold(name)), 1 if fold(name) in wanted else 0)
+            candidates.append(UpstreamColumn(parent, short_name(parent), name, known.text, weight))
+    return select_upstream(candidates), exact
+
+
+def _private(node: Node, work: Work) -> frozenset[str]:
+    """The private columns that a prompt about ``node`` could name: its own and its parents'."""
+    nodes = [node, *(work.index.nodes[parent] for parent in work.index.parents(node.unique_id))]
+    names: set[str] = set()
+    for one in nodes:
+        names.update(fold(column.name) for column in one.columns if work.privacy.covers(column.tags, column.meta))
+        located = work.descriptions.locate(one)
+        # The file may say so since the manifest was written.
+        for entry in (located.entry, located.item) if located is not None else ():
+            names.update(_private_in(entry, work.privacy) if entry is not None else ())
+    return frozenset(names)
+
+
+def _private_in(entry: Entry, privacy: Privacy) -> Iterator[str]:
+    columns: Any = entry.data.get("columns")
+    for column in columns if isinstance(columns, Sequence) else ():  # pyright: ignore[reportUnknownVariableType]  # YAML
+        if isinstance(column, Mapping):
+            data = cast("Mapping[str, Any]", column)
+            config = _mapping(data.get("config"))
+            tags = [*_strings(data.get("tags")), *_strings(config.get("tags"))]
+            if privacy.covers(tags, {**_mapping(data.get("meta")), **_mapping(config.get("meta"))}):
+                yield fold(str(data.get("name")))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _strings(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    return [str(item) for item in cast("Sequence[Any]", value)] if isinstance(value, Sequence) else []

@@ -1,0 +1,99 @@
+"""Fills the gaps of a request: parents before children, and apart from that side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+
+from osmosis_synthesize.engine.call import Caller
+from osmosis_synthesize.engine.descriptions import Progress
+from osmosis_synthesize.engine.fill import Filled, fill
+from osmosis_synthesize.engine.model import NodeOutcome, Spent, Unfilled
+from osmosis_synthesize.engine.prepare import Work, prepare
+from osmosis_synthesize.engine.prompts import chunks
+from osmosis_synthesize.manifest.index import Index
+
+
+async def run(work: Work, caller: Caller) -> AsyncIterator[NodeOutcome]:
+    """Yield the outcome of each node as soon as it is finished.
+
+    A node waits for those of its ancestors that are in the request, and for nothing else; the caller bounds how many
+    calls are under way. Closing the iterator cancels what is under way; what was paid for is in the cache by then.
+    """
+    async with aclosing(_Run(work, caller).outcomes()) as outcomes:
+        async for outcome in outcomes:
+            yield outcome
+
+
+class _Run:
+    def __init__(self, work: Work, caller: Caller) -> None:
+        self.work = work
+        self.caller = caller
+        self.progress = Progress(work.descriptions)
+        self.waits_for = nearest_requested(work.index, work.gaps)
+        self.dependents: dict[str, list[str]] = {}
+        for unique_id, ancestors in self.waits_for.items():
+            for ancestor in ancestors:
+                self.dependents.setdefault(ancestor, []).append(unique_id)
+
+    async def outcomes(self) -> AsyncIterator[NodeOutcome]:
+        left = {unique_id: len(ancestors) for unique_id, ancestors in self.waits_for.items()}
+        ready = [unique_id for unique_id in self.work.order if not left[unique_id]]
+        tasks: set[asyncio.Task[NodeOutcome]] = set()
+        try:
+            while ready or tasks:
+                # Few more tasks than calls: a prepared prompt is large, and ten thousand of them need not wait in memory.
+                while ready and len(tasks) < 2 * self.caller.concurrency:
+                    unique_id = ready.pop(0)
+                    tasks.add(asyncio.create_task(self.node(unique_id), name=unique_id))
+                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in sorted(done, key=lambda task: task.get_name()):
+                    outcome = task.result()
+                    for child in self.dependents.get(outcome.unique_id, ()):
+                        left[child] -= 1
+                        if not left[child]:
+                            ready.append(child)
+                    yield outcome
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def node(self, unique_id: str) -> NodeOutcome:
+        work = self.work
+        prepared = prepare(work, unique_id, self.progress)
+        # An ancestor whose text did not come leaves nothing to wait for: ancestors in the request are finished.
+        unfilled = list(prepared.unfilled)
+        unfilled += [Unfilled(item.gap, f"{item.upstream.label} has no text yet") for item in prepared.waiting]
+        parts: list[Filled] = []
+        asking = prepared.asking
+        if asking is not None:
+            groups = chunks(asking.gaps, bulk_threshold=work.bulk_threshold, max_tokens=work.style.max_tokens)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(fill(work, asking, gaps, self.caller)) for gaps in groups]
+            parts = [task.result() for task in tasks]
+        generated = [proposal for part in parts for proposal in part.proposals]
+        for proposal in generated:
+            self.progress.fill(proposal.gap, proposal.text)
+        return NodeOutcome(
+            unique_id,
+            (*prepared.proposals, *generated),
+            (*unfilled, *(item for part in parts for item in part.unfilled)),
+            sum((part.spent for part in parts), Spent()),
+            failed=any(part.failed for part in parts),
+        )
+
+
+def nearest_requested(index: Index, gaps: Mapping[str, object]) -> dict[str, frozenset[str]]:
+    """For each node with gaps, the nearest of its ancestors that have gaps too: what it has to wait for."""
+    nearest: dict[str, frozenset[str]] = {}
+    for unique_id in index.order:
+        found: set[str] = set()
+        for parent in index.parents(unique_id):
+            if parent in gaps:
+                found.add(parent)
+            else:
+                found.update(nearest.get(parent, ()))
+        nearest[unique_id] = frozenset(found)
+    return {unique_id: nearest.get(unique_id, frozenset()) for unique_id in gaps}
