@@ -87,17 +87,23 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call. ``cached_input_tokens`` is the part of ``input_tokens`` the server had cached."""
+    """Tokens of one call.
+
+    ``input_tokens`` is the whole prompt. ``cached_input_tokens`` is the part of it that the server had cached (usually
+    cheaper), ``cache_write_tokens`` the part that it put into its cache (with some servers dearer).
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.output_tokens + other.output_tokens,
             self.cached_input_tokens + other.cached_input_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
         )
 
 
@@ -164,8 +170,10 @@ class ProviderConfig:
     base_url_origin: str = ""
     """Where ``base_url`` was set, for messages."""
     timeout: float = 60.0
-    """Seconds for one whole call, all its tries included."""
+    """Seconds one try may take. A whole call, its tries and the waits between them, ends after twice as long."""
     max_retries: int = 3
     """Tries after the first."""
+    retry_wait: float = 0.5
+    """Seconds before the first retry; each further wait is twice as long, up to 16 times this, and jittered."""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     """What only one provider knows: ``api_version``, ``deployment``, ``num_ctx``, …"""
