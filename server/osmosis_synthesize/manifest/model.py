@@ -41,14 +41,15 @@ class Node(msgspec.Struct, frozen=True):
     description: str = ""
     columns: tuple[Column, ...] = ()
     depends_on: tuple[str, ...] = ()
-    """``unique_id`` of the nodes it is built from, models, seeds, snapshots and sources only."""
+    """``unique_id`` of the nodes it is built from, models, seeds, snapshots and sources only; sorted."""
     macros: tuple[str, ...] = ()
     """``unique_id`` of the macros it calls."""
     raw_code: str = ""
     compiled_code: str | None = None
     language: str = "sql"
     checksum: str | None = None
-    """SHA-256 of the file as the manifest saw it (dbt's own ``checksum.checksum``); ``None`` for sources."""
+    """SHA-256 of the file as the manifest saw it (dbt's own ``checksum.checksum``); ``None`` where dbt made none:
+    sources, and seeds of more than 1 MB."""
     tags: tuple[str, ...] = ()
     meta: Mapping[str, Any] = {}
     config: Mapping[str, Any] = {}
@@ -59,6 +60,7 @@ class Node(msgspec.Struct, frozen=True):
     """The name in the warehouse: ``alias`` of a model, ``identifier`` of a source."""
     relation_name: str | None = None
     constraints: tuple[Mapping[str, Any], ...] = ()
+    """The model's own, then those of its columns; all name their ``columns`` that apply to columns."""
 
     def column(self, name: str) -> Column | None:
         """A column by name, compared without case unless quoted."""
@@ -87,7 +89,7 @@ class Test(msgspec.Struct, frozen=True):
     arguments: Mapping[str, Any] = {}
     """As written: ``values``, ``to``, ``field``, …"""
     refers_to: tuple[str, ...] = ()
-    """``unique_id`` of the other nodes it reads: the target of ``relationships``."""
+    """``unique_id`` of the other nodes it reads: the target of ``relationships``, which may be ``node`` itself."""
     where: str | None = None
     """Its ``where`` config: such a test proves nothing about the other rows."""
 
