@@ -101,7 +101,7 @@ def load_settings(
     take(stronger.get("provider") or from_files.get("provider"))
     provider: str = values.get("provider", DEFAULT_PROVIDER)
     if not _fits(from_files, provider, environ):
-        for key in PROVIDER_BOUND & from_files.keys():
+        for key in sorted(PROVIDER_BOUND & from_files.keys()):
             place = from_files.pop(key).origin
             if provider != "facts":  # which has no use for any of them
                 findings.warnings.append(f"{place}: {key} is not used: it is not meant for the provider {provider}")
