@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import time
+from dataclasses import astuple, dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Mapping
 
     from osmosis_synthesize.providers.base import Usage
+    from osmosis_synthesize.store import Store
 
-_MILLION = Decimal(1_000_000)
+_MILLION: Final = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,12 @@ class Price:
 
     base: Rates
     tiers: tuple[tuple[int, Rates], ...] = ()
-    """(threshold, rates), thresholds rising."""
+    """(threshold, rates), thresholds rising. One token more than a threshold makes all tokens cost these rates."""
+
+    @classmethod
+    def flat(cls, input: Decimal, output: Decimal, cached_input: Decimal | None = None) -> Self:  # noqa: A002 - its name
+        """A price as people set it: US dollars per million tokens; cached input costs the same unless said."""
+        return cls(Rates(input, output, input if cached_input is None else cached_input, input))
 
     def cost(self, usage: Usage) -> Decimal:
         """US dollars for one call, exact."""
@@ -50,9 +61,10 @@ class Price:
 
     def at_most(self, input_tokens: int, output_tokens: int) -> Decimal:
         """US dollars for a call of at most so many tokens, whatever the server's cache does."""
-        rates = self._rates(input_tokens)
-        dearest = max(rates.input, rates.cached_input, rates.cache_write)
-        return (input_tokens * dearest + output_tokens * rates.output) / _MILLION
+        # Not the rates of just so many tokens: somewhere a higher tier may be the cheaper one.
+        reachable = [self.base, *(rates for threshold, rates in self.tiers if input_tokens > threshold)]
+        dearest_input = max(max(rates.input, rates.cached_input, rates.cache_write) for rates in reachable)
+        return (input_tokens * dearest_input + output_tokens * max(rates.output for rates in reachable)) / _MILLION
 
     def _rates(self, input_tokens: int) -> Rates:
         rates = self.base
@@ -62,17 +74,132 @@ class Price:
         return rates
 
 
-_ZERO = Decimal(0)
-FREE = Price(Rates(_ZERO, _ZERO, _ZERO, _ZERO))
-"""The price of a provider that runs on this machine (``Provider.local``)."""
+FREE: Final = Price.flat(Decimal(0), Decimal(0))
+"""The price of a provider that runs on this machine."""
+
+_GENAI_PROVIDERS: Final = {"openai": "openai", "azure": "azure", "anthropic": "anthropic"}
+"""What genai-prices calls our providers. All others are known by the host they are reached at."""
 
 
 class Prices:
-    """Prices by provider and model: the user's own first, then those that genai-prices brings along."""
+    """Prices by model: the user's own first, then those that genai-prices brings along.
 
-    def __init__(self, overrides: Mapping[str, Price] | None = None) -> None:
+    Loading genai-prices takes most of a second. So what it said about a model is kept in the store, for as long as
+    it is the same installed file and the same day.
+    """
+
+    def __init__(self, store: Store, overrides: Mapping[str, Price] | None = None) -> None:
+        self._store = store
         self._overrides = dict(overrides or {})
 
-    def price_of(self, provider: str, model: str, *, base_url: str | None = None) -> Price | None:
-        """The price of a model, or None if nobody knows it."""
-        return self._overrides.get(model)
+    def price_of(
+        self, provider: str, model: str, *, base_url: str | None = None, local: bool = False
+    ) -> Price | None:
+        """The price of a model, or None if nobody knows it.
+
+        ``local`` is ``Provider.local``: what runs on this machine is free unless the user says otherwise.
+        ``base_url`` tells one OpenAI-compatible server from another.
+        """
+        if (own := self._overrides.get(model)) is not None:
+            return own
+        if local:
+            return FREE
+        place = _GENAI_PROVIDERS.get(provider) or base_url
+        if place is None or (source := _genai_file()) is None:
+            return None
+        source = f"{source} {time.strftime('%Y-%m-%d', time.gmtime())}"
+        row = self._store.read(
+            lambda connection: connection.execute(
+                "SELECT price FROM price WHERE source = ? AND provider = ? AND model = ?", (source, place, model)
+            ).fetchone()
+        )
+        if row is not None:
+            return _decode(row[0])
+        price = _genai_price(provider, model, base_url)
+
+        def remember(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM price WHERE source != ?", (source,))
+            connection.execute(
+                "INSERT OR REPLACE INTO price VALUES (?, ?, ?, ?)", (source, place, model, _encode(price))
+            )
+
+        self._store.write(remember)
+        return price
+
+
+@cache
+def _genai_file() -> str | None:
+    """What tells one installed version of genai-prices from another, found without importing it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("genai_prices")
+    if spec is None or spec.origin is None:
+        return None
+    status = Path(spec.origin).with_name("data.py").stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _genai_price(provider: str, model: str, base_url: str | None) -> Price | None:
+    """The price that the data bundled with genai-prices has for today; nothing is fetched.
+
+    Where a price depends on the hour it is the dearest of the day, and where something is charged that a
+    :class:`Price` does not know (a sum for each call), there is none: no price is better than one too low.
+    """
+    from datetime import UTC, datetime
+
+    from genai_prices.data_snapshot import get_snapshot
+
+    name = _GENAI_PROVIDERS.get(provider)
+    try:
+        found = get_snapshot().find_provider_model(model, None, name, None if name else base_url)[1]
+    except LookupError:
+        return None
+    midnight = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    by_hour = [found.get_prices(midnight.replace(hour=hour)) for hour in range(24)]
+    prices = [price for each in by_hour if (price := _from_genai(each)) is not None]
+    if len(prices) < len(by_hour):
+        return None
+    return max(prices, key=lambda price: price.base.input + price.base.output)
+
+
+def _from_genai(raw: Any) -> Price | None:
+    """A ``genai_prices.types.ModelPrice``; its parts are None, a Decimal, or a base and tiers."""
+    input_, output = raw.input_mtok, raw.output_mtok
+    if input_ is None or output is None or raw.requests_kcount is not None:
+        return None
+    parts = (
+        input_,
+        output,
+        input_ if raw.cache_read_mtok is None else raw.cache_read_mtok,
+        input_ if raw.cache_write_mtok is None else raw.cache_write_mtok,
+    )
+    thresholds = sorted({tier.start for part in parts for tier in getattr(part, "tiers", ())})
+    base, *tiers = (
+        Rates(*(_at(part, tokens) for part in parts)) for tokens in [0, *(start + 1 for start in thresholds)]
+    )
+    return Price(base, tuple(zip(thresholds, tiers, strict=True)))
+
+
+def _at(part: Any, tokens: int) -> Decimal:
+    """What a part of a price is for calls of so many input tokens."""
+    rate: Decimal = getattr(part, "base", part)
+    for tier in getattr(part, "tiers", ()):
+        if tokens > tier.start:
+            rate = tier.price
+    return rate
+
+
+def _encode(price: Price | None) -> str:
+    if price is None:
+        return "null"
+    return json.dumps(
+        [[threshold, *map(str, astuple(rates))] for threshold, rates in [(0, price.base), *price.tiers]]
+    )
+
+
+def _decode(text: str) -> Price | None:
+    rows: list[tuple[int, str, str, str, str]] | None = json.loads(text)
+    if rows is None:
+        return None
+    (_, base), *tiers = [(threshold, Rates(*map(Decimal, rates))) for threshold, *rates in rows]
+    return Price(base, tuple(tiers))

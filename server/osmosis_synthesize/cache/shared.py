@@ -13,16 +13,15 @@ Whoever comes with the same key meanwhile, in this process or another, waits and
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import time
-from collections.abc import Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from osmosis_synthesize.cache.model import CachedReply
 from osmosis_synthesize.cost import ledger
 from osmosis_synthesize.cost.money import from_picos, to_picos
 from osmosis_synthesize.owner import Owner, has_ended, this_process
@@ -30,9 +29,8 @@ from osmosis_synthesize.providers.base import Reply, Usage
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable, Iterator
 
-    from osmosis_synthesize.providers.base import Request
     from osmosis_synthesize.store import Store
 
 MAX_BYTES: Final = 256 * 2**20
@@ -51,50 +49,6 @@ _FIRST_WAIT: Final = 0.002
 _LONGEST_WAIT: Final = 0.1
 """Seconds between two looks at another process's claim, growing from one to the other; each look is one read."""
 
-_ANSWER_FROM_SUBJECT: Final = frozenset({"facts"})
-
-
-def request_key(provider: str, model: str, request: Request, *, base_url: str | None = None) -> str:
-    """The SHA-256, in hexadecimal, of everything the reply depends on.
-
-    ``base_url`` belongs to it where one was set: two servers may call different models by one name. ``subject``
-    does only for providers that answer from it; for the others the prompt says the same, and a key without it
-    outlives releases that add a fact.
-    """
-    canonical = {
-        "provider": provider,
-        "model": model,
-        "base_url": base_url.rstrip("/") if base_url else None,
-        "messages": [[message.role, message.content] for message in request.messages],
-        "schema": request.schema,
-        "max_tokens": request.max_tokens,
-        "temperature": None if request.temperature is None else float(request.temperature),
-        "subject": asdict(request.subject) if request.subject and provider in _ANSWER_FROM_SUBJECT else None,
-    }
-    text = json.dumps(canonical, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return dict(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType] - of a JSON schema
-    raise TypeError(f"a request holds a {type(value).__name__}, which JSON does not know")
-
-
-@dataclass(frozen=True, slots=True)
-class CachedReply:
-    """A reply that was kept, and what it took to get it."""
-
-    reply: Reply
-    provider: str
-    model: str
-    """The model that was asked for; ``reply.model`` is the one that answered."""
-    cost: Decimal | None
-    """US dollars paid for it; None if unknown."""
-    stored_at: float
-    """Seconds since 1970."""
-    prompt_version: str = ""
-
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
@@ -106,6 +60,16 @@ class CacheStats:
     newest: float | None
     saved: Decimal
     """US dollars the replies once cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came of an import: replies added, those not better than ours (or too old), and what was wrong with others."""
+
+    added: int
+    skipped: int
+    rejected: tuple[str, ...]
+    """``line 3: …`` for each line that is no exported reply."""
 
 
 class Claim:
@@ -126,7 +90,8 @@ class Claim:
 
         When this returns, the death of the process no longer loses the reply.
         """
-        cached = CachedReply(reply, entry.provider, entry.model, entry.cost, entry.time, prompt_version)
+        kept = replace(reply, text=_storable(reply.text), model=_storable(reply.model))
+        cached = CachedReply(kept, entry.provider, entry.model, entry.cost, entry.time, prompt_version)
 
         def work(connection: sqlite3.Connection) -> None:
             _insert(connection, self._key, cached, self._max_bytes)
@@ -198,6 +163,55 @@ class Cache:
         """Remove all replies and say how many there were. The ledger stays."""
         return self._store.write(lambda connection: connection.execute("DELETE FROM reply").rowcount)
 
+    def export_lines(self) -> Iterator[str]:
+        """All replies, each as one line of JSON without its line break (see ``lines.py``)."""
+        from osmosis_synthesize.cache import lines  # brings msgspec, which asking does not need
+
+        last = ""
+        while True:
+            # Page by page, so that neither the whole cache is in memory nor a reader in the way of writers.
+            page = self._store.read(
+                lambda connection, last=last: connection.execute(
+                    f"SELECT key, {_COLUMNS} FROM reply WHERE key > ? ORDER BY key LIMIT {_PAGE}",  # noqa: S608 - constants
+                    (last,),
+                ).fetchall()
+            )
+            for key, *row in page:
+                yield lines.to_line(key, _cached_reply(tuple(row)))
+            if len(page) < _PAGE:
+                return
+            last = page[-1][0]
+
+    def import_lines(self, exported: Iterable[str]) -> Imported:
+        """Add exported replies. Where both sides have one, the newer stays; a line that is not valid changes nothing."""
+        from osmosis_synthesize.cache import lines  # as above
+
+        added = skipped = 0
+        rejected: list[str] = []
+        numbered = enumerate(exported, 1)
+        while page := list(islice(numbered, _PAGE)):
+            valid: list[tuple[str, CachedReply]] = []
+            for number, line in page:
+                if line.strip():
+                    try:
+                        valid.append(lines.from_line(line))
+                    except ValueError as error:
+                        rejected.append(f"line {number}: {error}")
+            new = self._store.write(lambda connection, valid=valid: self._merge(connection, valid))
+            added += new
+            skipped += len(valid) - new
+        return Imported(added, skipped, tuple(rejected))
+
+    def _merge(self, connection: sqlite3.Connection, replies: list[tuple[str, CachedReply]]) -> int:
+        new = 0
+        oldest = time.time() - self._max_age
+        for key, cached in replies:
+            ours = connection.execute("SELECT stored_at FROM reply WHERE key = ?", (key,)).fetchone()
+            if cached.stored_at > (oldest if ours is None else ours[0]):
+                _insert(connection, key, cached, self._max_bytes)
+                new += 1
+        return new
+
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncGenerator[None]:
         """One task of this event loop at a time for one key, so that only one has to watch other processes."""
@@ -235,9 +249,7 @@ class Cache:
 
     def _select(self, connection: sqlite3.Connection, key: str) -> CachedReply | None:
         row = connection.execute(
-            """SELECT text, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, answered_by, finish,
-                      provider, model, cost, stored_at, prompt_version
-               FROM reply WHERE key = ? AND stored_at > ?""",
+            f"SELECT {_COLUMNS} FROM reply WHERE key = ? AND stored_at > ?",  # noqa: S608 - constants
             (key, time.time() - self._max_age),
         ).fetchone()
         return None if row is None else _cached_reply(row)
@@ -267,8 +279,19 @@ class _Lease:
         self._timer.cancel()
 
 
+_PAGE: Final = 500
+"""Replies exported or imported in one transaction: some 20 ms."""
+
+_COLUMNS: Final = """text, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, answered_by, finish,
+    provider, model, cost, stored_at, prompt_version"""
+
 _ROW_BYTES: Final = 256
 """What a row takes besides its text: key, names, numbers and the indexes."""
+
+
+def _storable(text: str) -> str:
+    """``text`` with U+FFFD for each half of a surrogate pair, which JSON may carry and no UTF-8 can."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _cached_reply(row: tuple[Any, ...]) -> CachedReply:
@@ -299,7 +322,7 @@ def _insert(connection: sqlite3.Connection, key: str, cached: CachedReply, max_b
             usage.cache_write_tokens,
             None if cached.cost is None else to_picos(cached.cost),
             cached.stored_at,
-            len(reply.text.encode("utf-8", "surrogatepass")) + _ROW_BYTES,
+            len(reply.text.encode()) + _ROW_BYTES,
         ),
     )
     if connection.execute("SELECT size FROM reply_total").fetchone()[0] > max_bytes:
