@@ -1,0 +1,118 @@
+"""Expressions as text: in the model's dialect, in terms of the parents' columns, without comments, short."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from sqlglot import ErrorLevel, exp
+from sqlglot.dialects.dialect import Dialect
+
+from osmosis_synthesize.manifest.lineage.values import Formula, Value
+
+MAX_INSERTED: Final = 100
+"""Characters up to which a CTE's expression is put in place of the column that it makes."""
+
+MAX_LENGTH: Final = 400
+"""Characters after which an expression is cut."""
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+_BACKTICKS: Final = frozenset({"bigquery", "databricks", "spark", "hive", "mysql", "clickhouse"})
+
+_generators: Final = dict[str, type[Any]]()
+
+
+class Wording:
+    """Writes the expressions of one model. Each is written once, after all were resolved: writing changes the tree."""
+
+    def __init__(self, dialect: str) -> None:
+        self._dialect: Final = dialect
+        self._generator: Final = _generator_class(dialect)(
+            dialect=dialect, comments=False, unsupported_level=ErrorLevel.IGNORE
+        )
+        self._written: Final = dict[tuple[int, bool], str | None]()
+        self._keep: Final = list[Value]()
+
+    def of(self, value: Value) -> str | None:
+        """The expression a value is computed with, or its column's name; ``None`` where it is not known."""
+        if value.touch == "unknown":
+            return None
+        qualified = len({unique_id for unique_id, _ in value.sources}) > 1 and value.note != "union"
+        text = self._text(value, qualified=qualified)
+        return None if text is None else _cut(text)
+
+    def condition(self, node: Any, columns: tuple[tuple[Any, Value], ...]) -> str:
+        """A condition or a group, written like an expression."""
+        parents = {unique_id for _, value in columns for unique_id, _ in value.sources}
+        return _cut(self._write(Formula(node, columns), qualified=len(parents) > 1))
+
+    def _text(self, value: Value, *, qualified: bool) -> str | None:
+        key = (id(value), qualified)
+        if key not in self._written:
+            self._keep.append(value)  # an id stands for its object only as long as that lives
+            self._written[key] = self._fresh_text(value, qualified=qualified)
+        return self._written[key]
+
+    def _fresh_text(self, value: Value, *, qualified: bool) -> str | None:
+        if value.formulas:
+            texts = {self._write(formula, qualified=qualified) for formula in value.formulas}
+            return texts.pop() if len(texts) == 1 else None
+        if value.touch == "copy" and value.sources:
+            return self._column(value.sources[0], qualified=qualified)
+        return None
+
+    def _column(self, source: tuple[str, str], *, qualified: bool) -> str:
+        unique_id, name = source
+        if not _PLAIN_NAME.fullmatch(name):
+            name = f"`{name}`" if self._dialect in _BACKTICKS else f'"{name}"'
+        return f"{_table_name(unique_id)}.{name}" if qualified else name
+
+    def _write(self, formula: Formula, *, qualified: bool) -> str:
+        columns: dict[int, str] = {}
+        for column, value in formula.columns:
+            text = self._text(value, qualified=qualified)
+            if text is not None and len(text) <= MAX_INSERTED:
+                inserted = value.formulas[0].expression if value.formulas else None
+                outermost = formula.expression is column
+                columns[id(column)] = f"({text})" if _needs_parentheses(inserted) and not outermost else text
+        outer_columns = self._generator.columns
+        self._generator.columns = columns
+        try:
+            return self._generator.sql(formula.expression)
+        finally:
+            self._generator.columns = outer_columns
+
+
+def _generator_class(dialect: str) -> type[Any]:
+    """The generator sqlglot has for a dialect, which also knows what to write for some columns."""
+    known = _generators.get(dialect)
+    if known is None:
+        base = Dialect.get_or_raise(dialect or None).generator_class
+        transforms = {**base.TRANSFORMS, exp.Column: _column_sql}
+        known = type(f"{base.__name__}Wording", (base,), {"TRANSFORMS": transforms, "columns": {}})
+        _generators[dialect] = known
+    return known
+
+
+def _column_sql(generator: Any, column: exp.Column) -> str:
+    known: str | None = generator.columns.get(id(column))
+    return known if known is not None else generator.column_sql(column)
+
+
+def _needs_parentheses(expression: Any) -> bool:
+    return isinstance(expression, (exp.Binary, exp.Unary, exp.Between, exp.In)) and not isinstance(
+        expression, (exp.Paren, exp.Dot, exp.Func)
+    )
+
+
+def _table_name(unique_id: str) -> str:
+    """What a query would call a node: ``stg_orders``, ``raw_orders`` of a source, ``orders_v2`` of a version."""
+    parts = unique_id.split(".")
+    if parts[0] == "source":
+        return parts[-1]
+    return "_".join(parts[2:])
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split()) if "\n" in text else text
+    return text if len(text) <= MAX_LENGTH else text[: MAX_LENGTH - 1].rstrip() + "…"
