@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
+from osmosis_synthesize.document.data import plain_mapping
+from osmosis_synthesize.document.nodes import Map, content_end
 from osmosis_synthesize.names import EntryKey, fold
-from osmosis_synthesize.text import Span, TextEdit
+from osmosis_synthesize.text import LineIndex, Span, TextEdit
 
 SlotState = Literal["absent", "empty", "text", "blocked"]
 """``absent``: no ``description`` key. ``empty``: a key whose value is null, blank or no text of its own.
 ``text``: a value is there (it may still be a placeholder: see :func:`osmosis_synthesize.document.is_gap`).
-``blocked``: a text may not be written here, and :attr:`Slot.blocked_by` says why."""
+``blocked``: there is none, and none may be written here: :attr:`Slot.blocked_by` says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Slot:
     """The column's name as the file spells it; ``None`` for the entry's own description."""
     state: SlotState
     text: str | None
-    """The description as YAML reads it, not rendered: ``{{ doc('x') }}`` stays. ``None`` unless ``state`` is text."""
+    """The description as YAML reads it, not rendered: ``{{ doc('x') }}`` stays, even where somebody forgot to quote it.
+    ``None`` unless ``state`` is text."""
     span: Span
     """The value's own span, quotes and block indicator included. Empty, where it would stand, if it is absent."""
     name_span: Span
@@ -32,10 +36,12 @@ class Slot:
     quoted: bool = False
     """``quote: true``: the column's name is compared with its case."""
     blocked_by: str | None = None
-    """Why no text may be written here: shared by an anchor with other entries, a misspelt key that holds a text, …"""
+    """Why no text may be written here: shared by an anchor with other entries, a misspelt key that holds a text, …
+
+    Always set where ``state`` is ``blocked``. Where it is ``text``, it says that the text may be read, not replaced."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One model (or one of its versions), seed, snapshot or source table, in the order of the file."""
 
@@ -46,8 +52,13 @@ class Entry:
     span: Span
     """The whole entry."""
     name_span: Span
-    data: Mapping[str, Any]
-    """The entry as plain data (aliases and merge keys resolved): tests, ``data_type``, ``meta``, ``config``, …"""
+    node: Map = field(repr=False, compare=False)
+    """The entry's mapping, for this package's own use."""
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The entry as plain data, as dbt reads it (aliases and merge keys resolved): tests, ``meta``, ``config``, …"""
+        return plain_mapping(self.node)
 
     def column(self, name: str) -> Slot | None:
         """The slot of a column by name, compared without case unless quoted; the last one wins, as in dbt."""
@@ -63,6 +74,66 @@ class Problem:
 
     span: Span
     message: str
+
+
+class Place(NamedTuple):
+    """Which mapping a slot belongs to; for this package's own use."""
+
+    slot: Slot
+    node: Map
+
+
+@dataclass(frozen=True)
+class Document:
+    """One schema file's text and what was found in it."""
+
+    text: str
+    entries: tuple[Entry, ...]
+    """In the order of the file. A versioned model comes before its versions."""
+    problems: tuple[Problem, ...]
+    root: Map | None = field(repr=False, compare=False)
+    """The top-level mapping; ``None`` where there is none. For this package's own use, as is ``places``."""
+    places: Mapping[int, Place] = field(repr=False, compare=False)
+    """The place of each slot that is not blocked, by the start of its ``name_span``."""
+
+    @cached_property
+    def lines(self) -> LineIndex:
+        """Lines and positions of the text."""
+        return LineIndex(self.text)
+
+    @cached_property
+    def _by_key(self) -> Mapping[EntryKey, Entry]:
+        return {entry.key: entry for entry in self.entries}
+
+    def entry(self, key: EntryKey) -> Entry | None:
+        """The entry of that key; of several the last."""
+        return self._by_key.get(key)
+
+    def slots(self) -> Iterator[Slot]:
+        """All slots, each entry's own before those of its columns."""
+        for entry in self.entries:
+            if entry.slot is not None:
+                yield entry.slot
+            yield from entry.columns
+
+    def slot_at(self, offset: int) -> Slot | None:
+        """The slot of the column, else of the entry, on whose lines ``offset`` lies."""
+        found = None
+        for entry in self.entries:
+            if self._on_lines_of(entry.span, offset):
+                found = entry.slot or found
+                for slot in entry.columns:
+                    place = self.places.get(slot.name_span.start)
+                    span = slot.name_span
+                    if place is not None:
+                        span = Span(place.node.start, content_end(place.node, self.text))
+                    if self._on_lines_of(span, offset):
+                        found = slot
+        return found
+
+    def _on_lines_of(self, span: Span, offset: int) -> bool:
+        lines = self.lines
+        return lines.line_of(span.start) <= lines.line_of(offset) <= lines.line_of(span.end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,391 @@
+"""From a schema file's text to its slots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import Final, NamedTuple
+
+from osmosis_synthesize.document.compose import Unreadable, compose
+from osmosis_synthesize.document.data import is_true, merge_sources
+from osmosis_synthesize.document.model import Document, Entry, Place, Problem, Slot, SlotState
+from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target, content_end, is_null, resolved
+from osmosis_synthesize.names import EntryKey, ResourceType
+from osmosis_synthesize.text import LineIndex, Span
+
+DEFAULT_PLACEHOLDERS: Final = frozenset(
+    {
+        "-",
+        "...",
+        "…",
+        "?",
+        "n/a",
+        "na",
+        "no description",
+        "no description for this column",
+        "no description for this model",
+        "no description for this table",
+        "no description provided",
+        "none",
+        "not documented",
+        "null",
+        "pending",
+        "pending further documentation",
+        "placeholder",
+        "tba",
+        "tbc",
+        "tbd",
+        "to be defined",
+        "to be documented",
+        "to do",
+        "todo",
+        "undefined",
+        "undocumented",
+        "unknown",
+        "xxx",
+    }
+)
+"""Texts that people and tools leave where a description is missing; compared whole, without case, the blanks around
+them and the punctuation behind them."""
+
+TOP_LEVEL: Final[dict[str, ResourceType]] = {"models": "model", "seeds": "seed", "snapshots": "snapshot"}
+"""The top-level keys whose items are entries; ``sources`` has them one level deeper, under ``tables``."""
+
+# Every top-level key of a property file that dbt reads: what stands under another one is there to be referred to.
+# https://docs.getdbt.com/reference/configs-and-properties
+_READ_BY_DBT: Final = frozenset(
+    {
+        *TOP_LEVEL,
+        *("sources", "exposures", "macros", "metrics", "semantic_models", "saved_queries", "groups", "unit_tests"),
+        *("analyses", "data_tests", "tests", "functions", "operations"),
+    }
+)
+
+_DOC_CALL = re.compile(r"\{\{-?\s*doc\s*\(")
+_BLANKS = re.compile(r"\s+")
+
+
+def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> bool:
+    """Whether a slot has no real description: absent, empty, blocked, or one of ``placeholders``.
+
+    A blocked slot is a gap that cannot be filled: a report gives :attr:`Slot.blocked_by` as the reason.
+    ``{{ doc(…) }}`` is a description, in whatever way it is written.
+    """
+    return slot.text is None or is_placeholder(slot.text, placeholders)
+
+
+def is_placeholder(text: str, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> bool:
+    """Whether a text is blank or one of ``placeholders``, as a whole."""
+    words = _normal(text)
+    if not words:
+        return True
+    if placeholders is not DEFAULT_PLACEHOLDERS:
+        placeholders = {_normal(placeholder) for placeholder in placeholders}
+    return words in placeholders and _DOC_CALL.search(text) is None
+
+
+def _normal(text: str) -> str:
+    trimmed = _BLANKS.sub(" ", text).strip().lower()
+    return trimmed.rstrip(" .!?…:;,") or trimmed
+
+
+def parse(text: str) -> Document:
+    """Find the entries and slots of a schema file. Never raises: what cannot be read is among the problems."""
+    try:
+        root = compose(text)
+    except Unreadable as error:
+        message = error.message
+        if "{%" in text or "{{" in text:
+            message += " (a Jinja template is no schema file until it is rendered)"
+        at = min(error.offset, len(text))
+        return Document(text, (), (Problem(Span(at, at), message),), None, {})
+    if root is None or is_null(root):
+        return Document(text, (), (), None, {})
+    if not isinstance(root, Map):
+        problem = Problem(_span(root, text), "a schema file is a mapping (`version: 2`, `models:`, …); this is not")
+        return Document(text, (), (problem,), None, {})
+    reader = _Reader(text, root)
+    reader.read()
+    return Document(text, tuple(reader.entries), tuple(reader.problems), root, reader.places)
+
+
+class Fields(NamedTuple):
+    """A mapping's own pairs by key, and what a reader must know besides."""
+
+    pairs: dict[str, tuple[Node, Node]]
+    """Of several pairs of one key the last, which is the one PyYAML keeps."""
+    repeated: tuple[tuple[Node, Node], ...]
+    """Pairs that a later one of the same key overrides."""
+
+    def value(self, key: str) -> Node | None:
+        """The value of a key, its own or merged."""
+        pair = self.pairs.get(key)
+        if pair is not None:
+            return pair[1]
+        merge = self.pairs.get("<<")
+        if merge is not None:
+            for source in merge_sources(merge[1]):
+                found = fields_of(source).value(key)
+                if found is not None:
+                    return found
+        return None
+
+
+def fields_of(mapping: Map) -> Fields:
+    """Read a mapping's pairs once."""
+    pairs: dict[str, tuple[Node, Node]] = {}
+    repeated: tuple[tuple[Node, Node], ...] = ()
+    for pair in mapping.pairs:
+        key = resolved(pair[0])
+        if isinstance(key, Scalar):
+            if key.value in pairs:
+                repeated += (pairs[key.value],)
+            pairs[key.value] = pair
+    return Fields(pairs, repeated)
+
+
+class _Reader:
+    """Walks over one text's nodes, collecting entries, problems and places."""
+
+    def __init__(self, text: str, root: Map) -> None:
+        self.text = text
+        self.root = root
+        self.entries: list[Entry] = []
+        self.problems: list[Problem] = []
+        self.places: dict[int, Place] = {}
+        self.lines = LineIndex(text)
+        self.shared = shared_nodes(root) if "*" in text else {}
+
+    def read(self) -> None:
+        top = fields_of(self.root)
+        for key, value in top.repeated:
+            name = self.text[key.start : key.end]
+            if not is_null(value):
+                self.problem(key, f"`{name}:` stands here twice, and dbt reads only the last one")
+        for name, (_, value) in top.pairs.items():
+            resource_type = TOP_LEVEL.get(name)
+            if resource_type is not None:
+                for item, mapping, why in self.items(value, f"`{name}:`", None):
+                    self.read_entry(resource_type, item, mapping, None, why)
+            elif name == "sources":
+                for _, mapping, why in self.items(value, "`sources:`", None):
+                    self.read_source(mapping, why)
+        self.entries.sort(key=lambda entry: entry.span.start)
+
+    def problem(self, node: Node, message: str) -> None:
+        self.problems.append(Problem(_span(node, self.text), message))
+
+    def line(self, offset: int) -> int:
+        return self.lines.line_of(offset) + 1
+
+    def items(self, value: Node, what: str, why: str | None) -> Iterator[tuple[Node, Map, str | None]]:
+        """The mappings of a list, each with why nothing may be written into it (``None`` where it may)."""
+        target = resolved(value)
+        if is_null(target):
+            return
+        if not isinstance(target, Seq):
+            self.problem(value, f"{what} is no list, so dbt cannot read it")
+            return
+        why = why or self.why_shared(target)
+        for item in target.items:
+            mapping = resolved(item)
+            if isinstance(mapping, Map):
+                yield item, mapping, why or self.why_shared(mapping)
+            else:
+                self.problem(item, f"an item of {what} is no mapping (`- name: …`)")
+
+    def why_shared(self, target: Target) -> str | None:
+        uses = self.shared.get(id(target))
+        if uses is None:
+            return None
+        lines = sorted({self.line(use) for use in uses})
+        shown = ", ".join(str(line) for line in lines[:5]) + (", …" if len(lines) > 5 else "")
+        return f"`&{target.anchor}` stands for {len(uses)} entries (lines {shown}): a text here would describe all of them"
+
+    def read_source(self, mapping: Map, why: str | None) -> None:
+        fields = fields_of(mapping)
+        name = self.name_of(mapping, fields)
+        tables = fields.value("tables")
+        if name is not None and tables is not None:
+            for item, table, table_why in self.items(tables, f"`tables:` of `{name}`", why):
+                self.read_entry("source", item, table, name, table_why)
+
+    def read_entry(
+        self, resource_type: ResourceType, item: Node, mapping: Map, source: str | None, why: str | None
+    ) -> None:
+        fields = fields_of(mapping)
+        name = self.name_of(item, fields)
+        if name is None:
+            return
+        key = EntryKey(resource_type, name, source)
+        slot = self.slot(key, None, item, mapping, fields, why)
+        columns = self.read_columns(key, fields, why)
+        self.entries.append(Entry(key, slot, columns, _span(mapping, self.text), slot.name_span, mapping))
+        versions = fields.value("versions") if resource_type == "model" else None
+        if versions is not None:
+            for _, version, version_why in self.items(versions, f"`versions:` of `{key}`", why):
+                self.read_version(key, version, version_why)
+
+    def read_version(self, model: EntryKey, mapping: Map, why: str | None) -> None:
+        fields = fields_of(mapping)
+        number = fields.value("v")
+        target = resolved(number) if number is not None else None
+        if number is None or not isinstance(target, Scalar):
+            self.problem(mapping, f"this version of `{model}` has no `v:`")
+            return
+        key = EntryKey("model", model.name, None, target.value)
+        columns = self.read_columns(key, fields, why)
+        self.entries.append(Entry(key, None, columns, _span(mapping, self.text), _span(number, self.text), mapping))
+
+    def read_columns(self, key: EntryKey, fields: Fields, why: str | None) -> tuple[Slot, ...]:
+        value = fields.value("columns")
+        if value is None:
+            return ()
+        slots: list[Slot] = []
+        for item, mapping, column_why in self.items(value, f"`columns:` of `{key}`", why):
+            column = fields_of(mapping)
+            if "include" in column.pairs or "exclude" in column.pairs:
+                continue  # of a version: which of the model's columns it has
+            name = self.name_of(item, column)
+            if name is not None:
+                slots.append(self.slot(key, name, item, mapping, column, column_why))
+        return self.mark_repeated(slots)
+
+    def mark_repeated(self, slots: list[Slot]) -> tuple[Slot, ...]:
+        """Block all but the last of the columns of one name: dbt takes the last one's description."""
+        last = {slot.column: slot for slot in slots}
+        if len(last) == len(slots):
+            return tuple(slots)
+        marked: list[Slot] = []
+        for slot in slots:
+            winner = last[slot.column]
+            if winner is not slot:
+                self.places.pop(slot.name_span.start, None)
+                why = f"column `{slot.column}` is listed again on line {self.line(winner.name_span.start)}, and dbt reads that"
+                self.problems.append(Problem(slot.name_span, why))
+                state: SlotState = "text" if slot.state == "text" else "blocked"
+                marked.append(replace(slot, state=state, blocked_by=slot.blocked_by or why))
+            else:
+                marked.append(slot)
+        return tuple(marked)
+
+    def name_of(self, item: Node, fields: Fields) -> str | None:
+        """The text under ``name``; ``None``, and a problem, where there is none."""
+        name = fields.value("name")
+        target = resolved(name) if name is not None else None
+        if not isinstance(target, Scalar) or is_null(target):
+            self.problem(item, "an entry without a name, which dbt refuses")
+            return None
+        return target.value
+
+    def slot(
+        self, key: EntryKey, column: str | None, item: Node, mapping: Map, fields: Fields, why: str | None
+    ) -> Slot:
+        if isinstance(item, Alias) and why:
+            name_span = _span(item, self.text)
+        else:
+            name_span = _span((fields.pairs.get("name") or fields.pairs["<<"])[1], self.text)
+        state, text, span, why_here = self.description(mapping, fields)
+        why = why or why_here
+        if state != "text" and why:
+            state = "blocked"
+        quoted = column is not None and is_true(fields.value("quote"))
+        slot = Slot(key, column, state, text, span, name_span, quoted, why)
+        if why is None:
+            self.places[name_span.start] = Place(slot, mapping)
+        return slot
+
+    def description(self, mapping: Map, fields: Fields) -> tuple[SlotState, str | None, Span, str | None]:
+        """State, text and span of a mapping's description, and why it may not be written (``None`` where it may)."""
+        own = fields.pairs.get("description")
+        if own is None:
+            return self.no_own_description(mapping, fields)
+        key, value = own
+        target = resolved(value)
+        span = Span(value.start, content_end(value, self.text))
+        if not isinstance(target, Scalar):
+            written = span.of(self.text)
+            if isinstance(value, Map) and written.startswith("{{"):
+                return "text", written, span, None
+            self.problem(value, "a description is a text; this is a list or a mapping")
+            return "blocked", None, span, "what stands here is no text"
+        why = None
+        if isinstance(value, Alias) or target.anchor is not None or target.tag is not None:
+            why = "the value has an anchor, an alias or a tag"
+        if not is_null(target) and target.value.strip():
+            return "text", target.value, span, why
+        for other_key, other in fields.repeated:
+            if _is_key(other_key, "description") and _has_text(other):
+                why = (
+                    f"another `description` on line {self.line(other_key.start)} holds a text, and dbt reads this one"
+                )
+                self.problem(
+                    other_key, f"`description` stands again on line {self.line(key.start)}, and dbt reads that one"
+                )
+        return "empty", None, span, why or self.misspelt(fields)
+
+    def no_own_description(self, mapping: Map, fields: Fields) -> tuple[SlotState, str | None, Span, str | None]:
+        own_name = fields.pairs.get("name") or fields.pairs.get("<<") or mapping.pairs[0]
+        end = content_end(own_name[1], self.text)
+        merged = fields.value("description") if "<<" in fields.pairs else None
+        if merged is not None and _has_text(merged):
+            target = resolved(merged)
+            assert isinstance(target, Scalar)
+            return "text", target.value, Span(end, end), None
+        return "absent", None, Span(end, end), self.misspelt(fields)
+
+    def misspelt(self, fields: Fields) -> str | None:
+        """Why nothing is to be written beside a text whose key is a misspelt ``description``."""
+        for name, (key, value) in fields.pairs.items():
+            if name[:1] in "dD" and _looks_like_description(name) and _has_text(value):
+                why = f"`{name}` on line {self.line(key.start)} holds a text: write its key as `description`"
+                self.problem(key, f"dbt ignores `{name}`: write it as `description`")
+                return why
+        return None
+
+
+def _span(node: Node, text: str) -> Span:
+    return Span(node.start, content_end(node, text))
+
+
+def _is_key(key: Node, name: str) -> bool:
+    target = resolved(key)
+    return isinstance(target, Scalar) and target.value == name
+
+
+def _has_text(value: Node) -> bool:
+    target = resolved(value)
+    return isinstance(target, Scalar) and not is_null(target) and bool(target.value.strip())
+
+
+def _looks_like_description(name: str) -> bool:
+    lowered = name.lower()
+    if name == "description" or not 4 <= len(name) <= 14:
+        return False
+    return lowered in ("desc", "descr") or SequenceMatcher(None, lowered, "description").ratio() >= 0.8
+
+
+def shared_nodes(root: Map) -> dict[int, list[int]]:
+    """Where each anchored node takes part that takes part more than once: offsets by the node's identity.
+
+    An anchor under a top-level key that dbt does not read (``anchors:``, ``x-columns:``) is no part of anything itself.
+    """
+    uses: dict[int, list[int]] = {}
+    for key, value in root.pairs:
+        read = isinstance(key, Scalar) and key.value in _READ_BY_DBT
+        waiting: list[Node] = [value]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, Alias):
+                uses.setdefault(id(node.target), []).append(node.start)
+                continue
+            if node.anchor is not None and read:
+                uses.setdefault(id(node), []).append(node.start)
+            if isinstance(node, Map):
+                for pair in node.pairs:
+                    waiting.extend(pair)
+            elif isinstance(node, Seq):
+                waiting.extend(node.items)
+    return {node: places for node, places in uses.items() if len(places) > 1}
