@@ -10,27 +10,29 @@ import msgspec
 
 from osmosis_synthesize.errors import ManifestError
 from osmosis_synthesize.manifest import decode
-from osmosis_synthesize.manifest.decode import Body
+from osmosis_synthesize.manifest.decode import Bodies
 from osmosis_synthesize.manifest.model import Column
 
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The tables the warehouse has, by the ``unique_id`` of their nodes. Their columns are decoded when asked for."""
+    """The tables that the warehouse has. Their columns are decoded when asked for."""
 
     path: Path
-    tables: Mapping[str, Body]
+    at: Mapping[str, int]
+    """Where each table's body is, by the ``unique_id`` of its node."""
+    bodies: Bodies
 
     def columns(self, unique_id: str) -> tuple[Column, ...]:
         """Names and types of a table's columns, in the warehouse's order; none where it is not known.
 
         A table that cannot be read counts as not known: the catalog is optional, in whole and in part.
         """
-        body = self.tables.get(unique_id)
-        if body is None:
+        at = self.at.get(unique_id)
+        if at is None:
             return ()
         try:
-            return decode.read_catalog_columns(body)
+            return decode.read_catalog_columns(self.bodies[at])
         except decode.DECODE_ERRORS:
             return ()
 
@@ -55,4 +57,5 @@ def load_catalog(path: Path) -> Catalog:
         raw = msgspec.json.decode(data, type=_Catalog)
     except decode.DECODE_ERRORS as error:
         raise ManifestError(f"{path} is no whole catalog: {error}.", path=path, hint=hint) from error
-    return Catalog(path, raw.nodes | raw.sources)
+    tables = raw.nodes | raw.sources
+    return Catalog(path, {unique_id: at for at, unique_id in enumerate(tables)}, list(tables.values()))

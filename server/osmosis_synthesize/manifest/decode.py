@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 
@@ -20,6 +20,14 @@ from osmosis_synthesize.names import RESOURCE_TYPES, ResourceType
 
 Body = msgspec.Raw | memoryview
 """The JSON of one node, test, … as a slice of a larger buffer."""
+
+
+class Bodies(Protocol):
+    """Several bodies, by position."""
+
+    def __getitem__(self, at: int, /) -> Body:
+        """One of them."""
+        ...
 
 
 class Card(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -45,12 +53,12 @@ class TestCard(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node: str
 
 
-class _Dependencies(msgspec.Struct, frozen=True):
+class _Dependencies(msgspec.Struct, frozen=True, gc=False):
     nodes: tuple[str, ...] | None = ()
     macros: tuple[str, ...] | None = ()
 
 
-class _TestMetadata(msgspec.Struct, frozen=True):
+class _TestMetadata(msgspec.Struct, frozen=True, gc=False):
     name: str = ""
     namespace: str | None = None
     kwargs: dict[str, Any] | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import NoReturn
 from osmosis_synthesize.errors import ManifestError
 from osmosis_synthesize.manifest import decode
 from osmosis_synthesize.manifest.catalog import Catalog
-from osmosis_synthesize.manifest.decode import Body, Card, TestCard
+from osmosis_synthesize.manifest.decode import Bodies, Body, Card, TestCard
 from osmosis_synthesize.manifest.model import Column, DocBlock, Macro, Metadata, Node, Test
 from osmosis_synthesize.names import EntryKey, fold
 
@@ -24,10 +24,10 @@ class Contents:
     metadata: Metadata
     warnings: tuple[str, ...]
     nodes: tuple[Card, ...]
-    node_bodies: Sequence[Body]
+    node_bodies: Bodies
     """As many as there are nodes, in the same order."""
     tests: tuple[TestCard, ...]
-    test_bodies: Sequence[Body]
+    test_bodies: Bodies
     docs: Body
     macros: Body
     catalog: Catalog | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -139,6 +138,8 @@ def _project_name(metadata: _Metadata, nodes: Mapping[str, Head]) -> str:
     """The root project. Before 1.6 dbt wrote its ``project_id`` alone, which is the MD5 of the name."""
     if metadata.project_name is not None:
         return metadata.project_name
+    import hashlib
+
     for package in {head.package_name for head in nodes.values()}:
         if hashlib.md5(package.encode(), usedforsecurity=False).hexdigest() == metadata.project_id:
             return package
