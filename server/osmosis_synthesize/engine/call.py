@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, Literal
 
 from osmosis_synthesize.cache import Cache, Claim, request_key
 from osmosis_synthesize.cost.budget import Budget, Reservation
 from osmosis_synthesize.cost.ledger import Entry, Ledger, Outcome
 from osmosis_synthesize.cost.prices import Price
-from osmosis_synthesize.cost.tokens import estimate_tokens
+from osmosis_synthesize.cost.tokens import TokenEstimate, TokenEstimator
 from osmosis_synthesize.engine.model import Author, Spent
 from osmosis_synthesize.engine.prompts import PROMPT_VERSION
 from osmosis_synthesize.errors import (
@@ -32,8 +32,8 @@ Mode = Literal["call", "offline", "dry-run", "inherit-only"]
 """``offline``: only what needs no network. ``dry-run``: the cache answers, a provider is not called.
 ``inherit-only``: neither the cache nor a provider is asked."""
 
-_MARGIN: Final = Decimal("1.3")
-"""By how much the true number of input tokens may exceed the estimate; part of what is reserved."""
+_MOST_OUTPUT: Final = 16_384
+"""Output tokens that a request without a limit of its own is taken to have at most."""
 
 # After these, further calls can only fail the same way.
 _HOPELESS: Final = (ProviderSetupError, ProviderAuthError, ProviderQuotaError)
@@ -82,11 +82,10 @@ class Books:
 
     ledger: Ledger
     budget: Budget
-    price: Price | None
-    """The model's; ``None`` where it is unknown."""
+    estimator: TokenEstimator
+    find_price: Callable[[], Price | None]
+    """Looks up the model's price, ``None`` where it is unknown. Asked once, before the first call or quote."""
     project: str = ""
-    correction: Callable[[int], int] = field(default=lambda tokens: tokens)
-    """Turns an estimate of input tokens into a better one, from what was seen of this model."""
 
 
 class Caller:
@@ -155,13 +154,12 @@ class Caller:
         """What this request would cost; ``expected_output`` in tokens."""
         if self.deterministic:
             return Quote(0, 0, Decimal(0), Decimal(0))
-        tokens = self._books.correction(_estimate(request))
-        price = self._books.price
+        estimate = self._books.estimator.request(request)
+        price = self._price
         if price is None:
-            return Quote(tokens, expected_output, None, None)
-        return Quote(
-            tokens, expected_output, price.cost(Usage(tokens, expected_output)), self._upper_bound(tokens, request)
-        )
+            return Quote(estimate.expected, expected_output, None, None)
+        cost = price.cost(Usage(estimate.expected, expected_output))
+        return Quote(estimate.expected, expected_output, cost, self._upper_bound(estimate, request))
 
     async def ask(self, request: Request, purpose: Purpose) -> Answer | Declined:
         """The reply to a request: from the cache, or from the provider if that is allowed and affordable."""
@@ -193,9 +191,8 @@ class Caller:
                     self._provider = self._create()
                 if self.deterministic:
                     return Answer(await self._provider.complete(request), cached=False, spent=Spent())
-                estimate = _estimate(request)
-                upper_bound = self._upper_bound(self._books.correction(estimate), request)
-                with self._books.budget.reserve(upper_bound) as reservation:
+                estimate = self._books.estimator.request(request)
+                with self._books.budget.reserve(self._upper_bound(estimate, request)) as reservation:
                     return await self._pay(self._provider, request, purpose, claim, reservation, estimate)
             except BudgetExceeded as error:
                 return Declined(str(error))
@@ -211,13 +208,15 @@ class Caller:
         purpose: Purpose,
         claim: Claim | None,
         reservation: Reservation,
-        estimate: int,
+        estimate: TokenEstimate,
     ) -> Answer:
         started = time.monotonic()
 
         def entry(usage: Usage, cost: Decimal | None, outcome: Outcome) -> Entry:
             duration = time.monotonic() - started
-            return self._entry(purpose, usage, cost, outcome=outcome, duration=duration, estimate=estimate)
+            return self._entry(
+                purpose, usage, cost, outcome=outcome, duration=duration, estimate=estimate.uncorrected
+            )
 
         try:
             reply = await provider.complete(request)
@@ -231,7 +230,7 @@ class Caller:
             if maybe_paid:
                 reservation.settle(None)
             raise
-        price = self._books.price
+        price = self._price
         cost = price.cost(reply.usage) if price is not None else None
         row = entry(reply.usage, cost, _OUTCOMES[reply.finish])
         if claim is not None and reply.text.strip() and reply.finish != "refusal":
@@ -241,11 +240,13 @@ class Caller:
         reservation.settle(cost)
         return Answer(reply, cached=False, spent=Spent(calls=1, usage=reply.usage, cost=cost))
 
-    def _upper_bound(self, tokens: int, request: Request) -> Decimal | None:
-        price = self._books.price
-        if price is None:
-            return None
-        return price.at_most(int(tokens * _MARGIN) + 64, request.max_tokens or 4096)
+    @cached_property
+    def _price(self) -> Price | None:
+        return self._books.find_price()
+
+    def _upper_bound(self, estimate: TokenEstimate, request: Request) -> Decimal | None:
+        price = self._price
+        return price.at_most(estimate.at_most, request.max_tokens or _MOST_OUTPUT) if price is not None else None
 
     def _key(self, request: Request) -> str:
         return request_key(self.author.provider, self.author.model, request, base_url=self._base_url)
@@ -277,10 +278,3 @@ class Caller:
 
 
 _OUTCOMES: Final[dict[str, Outcome]] = {"stop": "answered", "length": "cut-off", "refusal": "refused"}
-
-
-def _estimate(request: Request) -> int:
-    """Input tokens of a request, its schema included, uncorrected."""
-    text = "\n".join(message.content for message in request.messages)
-    schema = json.dumps(request.schema) if request.schema is not None else ""
-    return estimate_tokens(text) + estimate_tokens(schema)

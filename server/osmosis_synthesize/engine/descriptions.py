@@ -6,6 +6,7 @@ because the manifest holds rendered text and may be stale.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,12 +57,15 @@ class Descriptions:
         self.documents = documents
         self.project_dir = project_dir
         self.placeholders = placeholders
+        self._files: dict[str, Path] = {}
 
     def locate(self, node: Node) -> Located | None:
         """The entry of a node of this project, in the schema file that the manifest names."""
         if node.schema_path is None or node.schema_package != self.index.metadata.project_name:
             return None
-        file = (self.project_dir / node.schema_path).resolve()
+        file = self._files.get(node.schema_path)
+        if file is None:
+            file = self._files[node.schema_path] = Path(os.path.realpath(self.project_dir / node.schema_path))
         document = self.documents.get(file)
         if document is None:
             return None

@@ -3,53 +3,88 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osmosis_synthesize.document import Document, is_gap
 from osmosis_synthesize.document.model import Entry, Slot
-from osmosis_synthesize.engine.descriptions import entry_key
 from osmosis_synthesize.engine.model import Gap
-from osmosis_synthesize.manifest.index import Index
-from osmosis_synthesize.manifest.model import Node
 from osmosis_synthesize.names import EntryKey
 
+if TYPE_CHECKING:
+    from osmosis_synthesize.manifest.index import Index
+    from osmosis_synthesize.manifest.model import Node
 
-def gaps_in(
-    document: Document, file: Path, *, index: Index, project_dir: Path, placeholders: Collection[str]
-) -> Iterator[Gap]:
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The gaps of some entries, among how many places for a description."""
+
+    gaps: tuple[Gap, ...] = ()
+    slots: int = 0
+
+    @property
+    def coverage(self) -> float:
+        """The share that is described, in percent; 100 where there is nothing to describe."""
+        return 100.0 * (self.slots - len(self.gaps)) / self.slots if self.slots else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """Gives entries their ``unique_id``: the manifest's, or without one the one that dbt would give."""
+
+    project: str
+    project_dir: Path
+    index: Index | None = None
+
+    def unique_id(self, key: EntryKey, path: str) -> str:
+        """Of an entry of the schema file ``path`` (as the manifest writes it); of all versions, the latest one's."""
+        if self.index is not None:
+            nodes = self.index.find(key, package=self.project, path=path)
+            if nodes:
+                return latest(nodes).unique_id
+        stem = f"{key.source_name}.{key.name}" if key.source_name is not None else key.name
+        version = f".v{key.version}" if key.version is not None else ""
+        return f"{key.resource_type}.{self.project}.{stem}{version}"
+
+
+def survey(
+    document: Document, file: Path, *, naming: Naming, placeholders: Collection[str], select: Collection[str] = ()
+) -> Survey:
     """The gaps of one schema file, in its order.
 
     Args:
         document: the parsed file.
         file: its absolute path.
-        index: names the nodes; entries it does not know get the ``unique_id`` that dbt would give them.
-        project_dir: the root project's folder.
+        naming: how its entries are called in the manifest.
         placeholders: texts that are no description.
+        select: names of entries (``orders``, ``orders.v2``, ``shop.raw_orders`` or a ``unique_id``); empty for all.
     """
-    path = relative(file, project_dir)
+    path = relative(file, naming.project_dir)
+    gaps: list[Gap] = []
+    total = 0
     for entry in document.entries:
-        slots = ([entry.slot] if entry.slot is not None else []) + list(entry.columns)
+        slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
         missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
-        if missing:
-            unique_id = unique_id_of(entry.key, path, index)
-            yield from (_gap(slot, entry, unique_id, document, file) for slot in missing)
+        if select or missing:
+            unique_id = naming.unique_id(entry.key, path)
+            if select and not select_matches(entry.key, unique_id, select):
+                continue
+            gaps += [_gap(slot, entry, unique_id, document, file) for slot in missing]
+        total += len(slots)
+    return Survey(tuple(gaps), total)
 
 
-def gap_of_undocumented(node: Node, file: Path) -> Gap:
+def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:
     """The gap of a node that no schema file mentions: its entry would be made in ``file``."""
-    return Gap(node.unique_id, None, entry_key(node), file, 1, 1, None)
+    return Gap(node.unique_id, None, key, file, 1, 1, None)
 
 
-def unique_id_of(key: EntryKey, path: str, index: Index) -> str:
-    """The node that an entry of the schema file ``path`` describes; of a versioned model's own entry, its latest version."""
-    project = index.metadata.project_name
-    nodes = index.find(key, package=project, path=path)
-    if nodes:
-        return latest(nodes).unique_id
-    stem = f"{key.source_name}.{key.name}" if key.source_name is not None else key.name
-    version = f".v{key.version}" if key.version is not None else ""
-    return f"{key.resource_type}.{project}.{stem}{version}"
+def select_matches(key: EntryKey, unique_id: str, select: Iterable[str]) -> bool:
+    """Whether an entry is meant by one of the names in ``select``."""
+    return not {key.name, str(key), unique_id}.isdisjoint(select)
 
 
 def latest(nodes: Sequence[Node]) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from osmosis_synthesize.engine.call import Caller
@@ -15,7 +15,7 @@ from osmosis_synthesize.engine.prompts import chunks
 from osmosis_synthesize.manifest.index import Index
 
 
-async def run(work: Work, caller: Caller) -> AsyncIterator[NodeOutcome]:
+async def run(work: Work, caller: Caller) -> AsyncGenerator[NodeOutcome, None]:
     """Yield the outcome of each node as soon as it is finished.
 
     A node waits for those of its ancestors that are in the request, and for nothing else; the caller bounds how many
@@ -37,7 +37,7 @@ class _Run:
             for ancestor in ancestors:
                 self.dependents.setdefault(ancestor, []).append(unique_id)
 
-    async def outcomes(self) -> AsyncIterator[NodeOutcome]:
+    async def outcomes(self) -> AsyncGenerator[NodeOutcome, None]:
         left = {unique_id: len(ancestors) for unique_id, ancestors in self.waits_for.items()}
         ready = [unique_id for unique_id in self.work.order if not left[unique_id]]
         tasks: set[asyncio.Task[NodeOutcome]] = set()
@@ -47,8 +47,9 @@ class _Run:
                 while ready and len(tasks) < 2 * self.caller.concurrency:
                     unique_id = ready.pop(0)
                     tasks.add(asyncio.create_task(self.node(unique_id), name=unique_id))
-                done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda task: task.get_name()):
+                    tasks.discard(task)
                     outcome = task.result()
                     for child in self.dependents.get(outcome.unique_id, ()):
                         left[child] -= 1

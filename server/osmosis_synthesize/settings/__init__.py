@@ -5,7 +5,7 @@ from __future__ import annotations
 from osmosis_synthesize.settings.keys import api_key
 from osmosis_synthesize.settings.load import load_settings, provider_config, user_config_file
 from osmosis_synthesize.settings.model import Origin, OriginKind, Price, Settings
-from osmosis_synthesize.settings.trust import is_trusted
+from osmosis_synthesize.settings.trust import is_local, is_trusted
 
 __all__ = [
     "Origin",
@@ -13,6 +13,7 @@ __all__ = [
     "Price",
     "Settings",
     "api_key",
+    "is_local",
     "is_trusted",
     "load_settings",
     "provider_config",

@@ -78,3 +78,19 @@ def is_trusted(url: str, provider: str, trusted_hosts: Iterable[str] = ()) -> bo
         or is_own_host(address, provider)
         or any(host.strip().lower().rstrip(".") in names for host in trusted_hosts)
     )
+
+
+def is_local(provider: str, base_url: str | None) -> bool:
+    """Whether a provider's calls stay on this machine and so cost nothing.
+
+    A loopback address alone does not make it so: a proxy on this machine may pass calls on to a paid provider, so
+    only providers that are meant to run locally count.
+    """
+    if provider == "facts":
+        return True
+    url = base_url or KNOWN_PROVIDERS[provider].base_url if provider in _RUN_LOCALLY else None
+    address = parse_url(url) if url is not None else None
+    return address is not None and is_loopback(address.host)
+
+
+_RUN_LOCALLY = frozenset({"ollama", "openai-compatible", "lm-studio", "vllm", "llama.cpp"})

@@ -1,0 +1,81 @@
+"""``osmosis-synthesize check``: names each gap, writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from osmosis_hooks.output import write_json
+from osmosis_hooks.scope import requests
+from osmosis_synthesize.engine.gaps import Survey
+from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.project import Project, Request, shown
+
+
+def main(options: argparse.Namespace) -> int:
+    """Exit code 1 if there is a gap, or with ``--min-coverage`` if too few are described; 2 if a file cannot be read."""
+    gaps: list[Gap] = []
+    slots = 0
+    unreadable = False
+    to_stdout = options.json is None or str(options.json) != "-"
+    for project, request in requests(options):
+        found = _survey(project, request)
+        gaps += found.gaps
+        slots += found.slots
+        for note in dict.fromkeys(project.notes):
+            print(note, file=sys.stderr)
+        unreadable = unreadable or project.unreadable
+    survey = Survey(tuple(gaps), slots)
+    if to_stdout:
+        for gap in survey.gaps:
+            print(f"{shown(gap.file)}:{gap.line}:{gap.character}: {message(gap)}")
+    if options.json is not None:
+        write_json(options.json, _report(survey))
+    if options.min_coverage is not None:
+        print(f"{survey.coverage:.1f} % described, {options.min_coverage:g} % wanted", file=sys.stderr)
+    if unreadable:
+        return 2
+    if options.min_coverage is not None:
+        return int(survey.coverage < options.min_coverage)
+    return int(bool(survey.gaps))
+
+
+def message(gap: Gap) -> str:
+    """What is missing, in words."""
+    if gap.slot is not None and gap.slot.blocked_by is not None:
+        return f"{gap.label} has no description: {gap.slot.blocked_by}"
+    text = gap.slot.text if gap.slot is not None else None
+    if text is not None and text.strip():
+        return f"{gap.label} has only a placeholder for a description: {' '.join(text.split())!r}"
+    return f"{gap.label} has no description"
+
+
+def _survey(project: Project, request: Request) -> Survey:
+    """The manifest is read only if it can matter: for nodes that no schema file mentions."""
+    needed = request.whole_project or any(path.suffix.lower() not in {".yml", ".yaml"} for path in request.files)
+    if needed and not project.manifest_path.exists():
+        project.notes.append(
+            f"{shown(project.manifest_path)} does not exist, so nodes that no schema file mentions are not seen. "
+            "Run `dbt parse` to write it."
+        )
+        needed = False
+    return project.survey(request, with_manifest=needed)
+
+
+def _report(survey: Survey) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "coverage": round(survey.coverage, 2),
+        "descriptions": survey.slots,
+        "gaps": [
+            {
+                "file": shown(gap.file),
+                "line": gap.line,
+                "unique_id": gap.unique_id,
+                "column": gap.column,
+                "reason": message(gap),
+            }
+            for gap in survey.gaps
+        ],
+    }

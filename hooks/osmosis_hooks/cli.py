@@ -1,0 +1,129 @@
+"""The command line: ``osmosis-synthesize run|check|estimate|demo``.
+
+Only the parser lives here; each command is a module that is imported when it is asked for, so that ``check`` never
+pays for what ``run`` needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from osmosis_synthesize import __version__
+
+_EXIT_CODES = """\
+exit codes:
+  0  nothing to do, or nothing changed
+  1  files were changed (as formatters do under pre-commit), or `check` found gaps
+  2  the command line, the settings or the project are wrong
+  3  a provider failed, under --strict
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code. ``argv`` is without the program's name; ``None`` means the process's."""
+    options = _parser().parse_args(argv)
+    run: Callable[[argparse.Namespace], int] = import_module(f"osmosis_hooks.{options.command}").main
+    from osmosis_synthesize.errors import OsmosisError
+
+    try:
+        return run(options)
+    except OsmosisError as error:
+        print(f"osmosis-synthesize: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("osmosis-synthesize: stopped; what was finished is written.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python would complain again when it flushes standard output at exit.
+        sys.stdout = None
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="osmosis-synthesize",
+        description="Fill the missing descriptions of a dbt project: inherited where they can be, cached where they "
+        "were paid for, generated inside a budget where they must be.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="fill the gaps of schema files")
+    _add_scope(run)
+    _add_filling(run)
+    run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
+    run.add_argument(
+        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+    )
+    run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
+
+    check = commands.add_parser("check", help="list gaps, write nothing; exit 1 if there is one")
+    _add_scope(check)
+    check.add_argument(
+        "--min-coverage", type=_percent, metavar="PERCENT", help="fail only below this share of descriptions"
+    )
+    check.add_argument(
+        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+    )
+
+    estimate = commands.add_parser("estimate", help="what `run` would do, call by call, and cost; calls nobody")
+    _add_scope(estimate)
+    _add_filling(estimate)
+
+    demo = commands.add_parser("demo", help="copy the demo project to a folder, fill its gaps, show what was done")
+    demo.add_argument(
+        "directory", nargs="?", type=Path, default=Path("osmosis-demo"), metavar="DIR", help="default: %(default)s"
+    )
+    return parser
+
+
+def _add_scope(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="schema files; a model's .sql file stands for its schema file",
+    )
+    command.add_argument("--project-dir", type=Path, metavar="DIR", help="default: found upward from the files")
+    command.add_argument("--manifest", type=Path, metavar="PATH", help="default: target/manifest.json")
+    command.add_argument("--catalog", type=Path, metavar="PATH", help="default: target/catalog.json")
+    command.add_argument("--all", action="store_true", help="every schema file of the project")
+    command.add_argument(
+        "--select", action="append", default=[], metavar="NAME", help="only this node; may be repeated"
+    )
+
+
+def _add_filling(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--inherit-only", action="store_true", help="spend nothing at all")
+    command.add_argument("--offline", action="store_true", help="no network: inheritance, cache and `facts` only")
+    command.add_argument(
+        "--llm-provider",
+        metavar="NAME",
+        help="openai, azure, anthropic, ollama, openai-compatible, facts, or an installed one",
+    )
+    command.add_argument("--llm-model", metavar="NAME")
+    command.add_argument("--llm-base-url", metavar="URL")
+    command.add_argument("--llm-max-cost", metavar="USD", help="the most that this run may cost")
+    command.add_argument("--llm-dry-run", action="store_true", default=None, help="call no provider")
+    command.add_argument(
+        "--llm-cache", action=argparse.BooleanOptionalAction, default=None, help="use cached replies"
+    )
+    command.add_argument("--llm-concurrency", metavar="N", help="calls under way at once")
+
+
+def _percent(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no percentage from 0 to 100")
+    return value
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""How the commands say things: diffs, sums of money, reports."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.project import shown
+
+
+def unified_diff(changes: Mapping[Path, tuple[str, str]]) -> Iterator[str]:
+    """The lines of a diff that ``patch`` and ``git apply`` read."""
+    for path, (before, after) in changes.items():
+        name = shown(path)
+        for line in difflib.unified_diff(
+            _lines(before), _lines(after), f"a/{name}" if before else "/dev/null", f"b/{name}"
+        ):
+            yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def usd(amount: Decimal | None) -> str:
+    """A sum of money: ``$0.0123``; two digits at least, four significant ones for small sums; unknown stays unknown."""
+    if amount is None:
+        return "unknown cost"
+    if amount == 0:
+        return "$0.00"
+    if amount >= 1:
+        return f"${amount:.2f}"
+    digits = max(2, 2 - amount.adjusted())
+    return f"${amount:.{min(digits, 8)}f}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 gap``, ``2 gaps``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def write_json(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a report to a file, or to standard output if ``path`` is ``-``.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise WriteError(f"The report {path} was not written: {error.strerror or error}.", path=path) from error
+
+
+def _lines(text: str) -> list[str]:
+    r"""Lines as a diff has them: only ``\n`` ends one, so that a carriage return shows as the change it is."""
+    lines = text.split("\n")
+    return [f"{line}\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])

@@ -1,0 +1,110 @@
+"""``osmosis-synthesize run``: fills gaps."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import TextIO
+
+from osmosis_hooks.output import count, unified_diff, usd, write_json
+from osmosis_hooks.scope import requests
+from osmosis_synthesize.engine.call import Mode
+from osmosis_synthesize.engine.model import Author, NodeOutcome, Proposal, Spent
+from osmosis_synthesize.errors import OsmosisError, ProviderError
+from osmosis_synthesize.project import Project, Request, shown
+from osmosis_synthesize.report import Finished, report
+from osmosis_synthesize.store import Store
+
+
+def main(options: argparse.Namespace) -> int:
+    """Exit code 1 if files were changed; 2 and 3 as ``--help`` says."""
+    machine = options.json is not None and str(options.json) == "-"
+    out = sys.stderr if machine or options.diff else sys.stdout
+    finished: list[Finished] = []
+    code = 0
+    with Store.open() as store:
+        for project, request in requests(options):
+            outcomes = asyncio.run(fill(project, request, store, mode=mode_of(options), write=not options.diff))
+            tell(project, outcomes, out)
+            if options.diff:
+                (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
+            changed = project.drafts.written
+            finished.append(Finished(outcomes, project.drafts, changed))
+            code = max(code, _exit_code(project, outcomes, changed=bool(changed), strict=options.strict))
+        for warning in store.warnings:
+            print(warning, file=sys.stderr)
+    if options.json is not None:
+        write_json(options.json, report(finished))
+    return code
+
+
+def mode_of(options: argparse.Namespace) -> Mode:
+    """Which calls the options allow."""
+    if options.inherit_only:
+        return "inherit-only"
+    return "offline" if options.offline else "call"
+
+
+async def fill(project: Project, request: Request, store: Store, *, mode: Mode, write: bool) -> list[NodeOutcome]:
+    """Fill what is asked for and give the outcome of each node, parents first."""
+    gaps = project.survey(request).gaps
+    caller = project.caller(store, mode=mode)
+    outcomes: list[NodeOutcome] = []
+    try:
+        async with aclosing(project.run(gaps, caller, write=write)) as finished:
+            async for outcome in finished:
+                outcomes.append(outcome)  # noqa: PERF401 - an async comprehension would lose them when cancelled
+    finally:
+        await caller.aclose()
+    return outcomes
+
+
+def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:
+    """What was filled from where, what was not and why, and what it cost."""
+    proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
+    unfilled = [item for outcome in outcomes for item in outcome.unfilled]
+    for proposal in proposals:
+        gap = proposal.gap
+        print(f"{shown(gap.file)}:{project.drafts.line_of(gap)}: {gap.label} {_origin(proposal)}", file=out)
+    for item in unfilled:
+        line = project.drafts.line_of(item.gap)
+        print(f"{shown(item.gap.file)}:{line}: {item.gap.label} stays a gap: {item.reason}", file=out)
+    for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
+        print(note, file=sys.stderr)
+    print(summary(outcomes), file=out)
+
+
+def summary(outcomes: Sequence[NodeOutcome]) -> str:
+    """One line: how many gaps were filled how, and at what cost."""
+    origins = Counter(proposal.origin for outcome in outcomes for proposal in outcome.proposals)
+    left = sum(len(outcome.unfilled) for outcome in outcomes)
+    filled = origins.total()
+    if not filled and not left:
+        return "No gaps: everything is described."
+    how = ", ".join(
+        f"{origins[origin]} {origin}" for origin in ("inherited", "cached", "generated") if origins[origin]
+    )
+    spent = sum((outcome.spent for outcome in outcomes), Spent())
+    calls = f"; {count(spent.calls, 'call')}, {usd(spent.cost)}" if spent.calls else "; no calls, $0.00"
+    return f"{filled} of {count(filled + left, 'gap')} filled{f' ({how})' if how else ''}, {left} left{calls}."
+
+
+def _origin(proposal: Proposal) -> str:
+    source = proposal.source
+    if isinstance(source, Author):
+        model = f" {source.model}" if source.provider != "facts" else ""
+        cost = f" for {usd(proposal.cost)}" if proposal.cost != 0 else ""
+        return f"{proposal.origin} by {source.provider}{model}{cost}"
+    return f"inherited from {source.label} ({source.how})"
+
+
+def _exit_code(project: Project, outcomes: Sequence[NodeOutcome], *, changed: bool, strict: bool) -> int:
+    if strict and any(outcome.failed for outcome in outcomes):
+        return ProviderError.exit_code
+    if project.unwritten or project.unreadable:
+        return OsmosisError.exit_code
+    return int(changed)

@@ -1,0 +1,324 @@
+"""The facade: the one place that puts concrete parts together.
+
+The command line, the hooks and the language server speak to this module; none of them knows how a manifest is read or
+a reply is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, load_project, schema_files
+from osmosis_synthesize.discovery import Project as Layout
+from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
+from osmosis_synthesize.drafts import Drafts
+from osmosis_synthesize.engine.gaps import Naming, Survey, gap_of_undocumented, relative, select_matches, survey
+from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.names import EntryKey
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.engine.call import Caller, Mode
+    from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan
+    from osmosis_synthesize.engine.prepare import Work
+    from osmosis_synthesize.manifest.index import Index
+    from osmosis_synthesize.manifest.model import Node
+    from osmosis_synthesize.settings import Settings
+    from osmosis_synthesize.store import Store
+
+_NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
+
+_FLUSH_SECONDS: Final = 1.0
+"""How long finished texts may wait before they are written; what was paid for is in the cache meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be filled or checked: some files, or the whole project; perhaps only some nodes of it."""
+
+    files: tuple[Path, ...] = ()
+    """Schema files, or files of nodes, which stand for their schema files; absolute."""
+    whole_project: bool = False
+    select: tuple[str, ...] = ()
+    """Names of nodes; empty for all."""
+
+
+class Project:
+    """A dbt project on disk, its schema files as they are being edited, and what was found odd on the way."""
+
+    def __init__(
+        self,
+        project_dir: Path,
+        settings: Settings,
+        *,
+        manifest: Path | None = None,
+        catalog: Path | None = None,
+        buffers: Mapping[Path, str] | None = None,
+    ) -> None:
+        """Read the layout; manifest and schema files are read when they are first needed.
+
+        Args:
+            project_dir: the folder with ``dbt_project.yml``.
+            settings: as :func:`osmosis_synthesize.settings.load_settings` gives them.
+            manifest: another one than the target folder's.
+            catalog: another one than the target folder's.
+            buffers: texts, by absolute path, that stand for their files.
+
+        Raises:
+            ProjectError: ``dbt_project.yml`` cannot be read.
+        """
+        self.layout: Layout = load_project(project_dir)
+        self.root = Path(os.path.realpath(self.layout.root))
+        """The folder with ``dbt_project.yml``; all paths of schema files are without symbolic links, like this one."""
+        self.settings = settings
+        self.manifest_path = manifest or self.layout.manifest_path
+        self.catalog_path = catalog or self.layout.catalog_path
+        self.drafts = Drafts(buffers)
+        self.notes: list[str] = [*self.layout.problems, *settings.warnings]
+        """What the user should know and what stopped nothing, each once."""
+        self._catalog_given = catalog is not None
+        self._broken = False
+
+    @cached_property
+    def index(self) -> Index:
+        """The manifest's index.
+
+        Raises:
+            ManifestError: there is no manifest, or it cannot be read.
+        """
+        from osmosis_synthesize.manifest.load import load
+
+        catalog = self.catalog_path if self._catalog_given or self.catalog_path.exists() else None
+        index = load(self.manifest_path, catalog=catalog)
+        self.notes += index.warnings
+        return index
+
+    @cached_property
+    def placeholders(self) -> frozenset[str]:
+        """Texts that are no description: the known ones, and the settings'."""
+        return DEFAULT_PLACEHOLDERS.union(self.settings.placeholders)
+
+    def survey(self, request: Request, *, with_manifest: bool = True) -> Survey:
+        """The gaps of a request, in the order of files and lines.
+
+        Without the manifest only what the schema files themselves list is seen.
+
+        Raises:
+            ManifestError: it is needed and cannot be read.
+        """
+        index = self.index if with_manifest else None
+        naming = Naming(index.metadata.project_name if index else self.layout.name, self.root, index)
+        nodes, files = self._expand(request, index)
+        gaps: list[Gap] = []
+        slots = 0
+        for path in files:
+            document = self.drafts.get(path)
+            if document is None:
+                self.notes.append(self.drafts.unreadable[path])
+                continue
+            self._broken = self._broken or bool(document.problems and not document.entries)
+            for problem in document.problems:
+                line = document.lines.line_of(problem.span.start) + 1
+                self.notes.append(f"{shown(path)}:{line}: {problem.message}")
+            found = survey(document, path, naming=naming, placeholders=self.placeholders, select=request.select)
+            gaps += found.gaps
+            slots += found.slots
+        for gap in self._undocumented(nodes):
+            if not request.select or select_matches(gap.key, gap.unique_id, request.select):
+                gaps.append(gap)
+                slots += 1
+        return Survey(tuple(gaps), slots)
+
+    def work(self, gaps: Sequence[Gap]) -> Work:
+        """What the engine needs to fill these gaps."""
+        from osmosis_synthesize.engine.descriptions import Descriptions
+        from osmosis_synthesize.engine.prepare import Privacy, Work
+        from osmosis_synthesize.engine.prompts import Style
+        from osmosis_synthesize.engine.review import ADAPTER_LIMITS
+        from osmosis_synthesize.manifest.lineage import Lineages
+
+        settings = self.settings
+        by_node: dict[str, tuple[Gap, ...]] = {}
+        for gap in gaps:
+            by_node[gap.unique_id] = (*by_node.get(gap.unique_id, ()), gap)
+        return Work(
+            self.index,
+            Descriptions(self.index, self.drafts, self.root, self.placeholders),
+            Lineages(self.index),
+            by_node,
+            Style(
+                language=settings.language,
+                guide=settings.style_guide,
+                max_sql_chars=settings.max_sql_chars,
+                limit=ADAPTER_LIMITS.get(self.index.metadata.adapter_type),
+                max_tokens=settings.max_tokens,
+                temperature=settings.temperature,
+            ),
+            Privacy(frozenset(settings.private), frozenset(settings.private)),
+            self.placeholders,
+            settings.bulk_threshold,
+        )
+
+    def caller(self, store: Store, *, mode: Mode = "call") -> Caller:
+        """The way to the provider that the settings name. It is made, and its SDK imported, at the first call."""
+        from osmosis_synthesize.cache import Cache
+        from osmosis_synthesize.cost.budget import Budget
+        from osmosis_synthesize.cost.ledger import Ledger
+        from osmosis_synthesize.cost.prices import Price, Prices
+        from osmosis_synthesize.cost.tokens import TokenEstimator
+        from osmosis_synthesize.engine.call import Books, Caller
+        from osmosis_synthesize.engine.model import Author
+        from osmosis_synthesize.providers.registry import create
+        from osmosis_synthesize.settings import is_local, provider_config
+
+        settings = self.settings
+        provider, model = settings.provider, settings.model or ""
+        ledger = Ledger(store)
+        prices = Prices(store, {name: Price.flat(*price) for name, price in settings.pricing.items()})
+        books = Books(
+            ledger,
+            Budget(store, max_run=settings.max_cost_per_run, max_day=settings.max_cost_per_day),
+            TokenEstimator(ledger, provider, model),
+            lambda: prices.price_of(
+                provider, model, base_url=settings.base_url, local=is_local(provider, settings.base_url)
+            ),
+            project=self.layout.name,
+        )
+        return Caller(
+            Author(provider, model),
+            lambda: create(provider_config(settings)),
+            books,
+            cache=Cache(store) if settings.cache else None,
+            mode="dry-run" if mode == "call" and settings.dry_run else mode,
+            deterministic=provider == "facts",
+            base_url=settings.base_url,
+            concurrency=settings.concurrency,
+        )
+
+    def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
+        """How these gaps would be filled; calls nobody."""
+        from osmosis_synthesize.engine.plan import plan
+
+        return plan(self.work(gaps), caller)
+
+    async def run(self, gaps: Sequence[Gap], caller: Caller, *, write: bool) -> AsyncGenerator[NodeOutcome, None]:
+        """Fill these gaps; yields the outcome of each node once its texts are edited in.
+
+        Files are written as the run goes on, and in any case before it ends, be it by an error or a cancellation.
+        """
+        from osmosis_synthesize.engine.run import run
+
+        written = time.monotonic()
+        try:
+            async with aclosing(run(self.work(gaps), caller)) as outcomes:
+                async for outcome in outcomes:
+                    done, failed = self.drafts.fill(outcome.proposals)
+                    yield replace(outcome, proposals=tuple(done), unfilled=(*outcome.unfilled, *failed))
+                    if write and time.monotonic() - written >= _FLUSH_SECONDS:
+                        self._write()
+                        written = time.monotonic()
+        finally:
+            if write:
+                self._write()
+
+    def _write(self) -> None:
+        """Write what has changed. A file that cannot be written is noted, and keeps no other from being written."""
+        while True:
+            try:
+                for _ in self.drafts.flush():
+                    pass
+                return
+            except WriteError as error:
+                self.unwritten.append(error)
+
+    @cached_property
+    def unwritten(self) -> list[WriteError]:
+        """The files that could not be written, and why."""
+        return []
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether a schema file could not be read, or is no YAML."""
+        return bool(self.drafts.unreadable) or self._broken
+
+    def _expand(self, request: Request, index: Index | None) -> tuple[list[Node], list[Path]]:
+        """The nodes that a request is about (where it names no schema file for them), and its schema files, each once."""
+        if request.whole_project:
+            nodes = [node for node in index.nodes.values() if index.is_editable(node)] if index else []
+            return nodes, self._schema_files
+        nodes: list[Node] = []
+        files: list[Path] = []
+        for given in request.files:
+            path = Path(os.path.realpath(given))
+            if path.suffix.lower() in SCHEMA_SUFFIXES:
+                files.append(path)
+            elif path.suffix.lower() in _NODE_SUFFIXES and index is not None:
+                for node in index.nodes_in_file(relative(path, self.root), self.layout.name):
+                    nodes.append(node)
+                    if node.schema_path is not None and index.is_editable(node):
+                        files.append(Path(os.path.realpath(self.root / node.schema_path)))
+        return nodes, [path for path in dict.fromkeys(files) if self._may_edit(path)]
+
+    def _undocumented(self, nodes: Sequence[Node]) -> list[Gap]:
+        """The gaps of those nodes that no schema file of the project has an entry for, be the manifest stale or not."""
+        gaps: dict[EntryKey, Gap] = {}
+        for node in nodes:
+            key = EntryKey(node.resource_type, node.name)
+            if node.resource_type != "source" and self.index.is_editable(node) and key not in gaps:
+                at_home = self.drafts.get(self.root / node.schema_path) if node.schema_path is not None else None
+                if (at_home is None or at_home.entry(key) is None) and not self._has_entry(key):
+                    gaps[key] = gap_of_undocumented(node, key, self._schema_file_for(node))
+        return list(gaps.values())
+
+    def _has_entry(self, key: EntryKey) -> bool:
+        for path in self._schema_files:
+            text = self.drafts.text(path)
+            document = self.drafts.get(path) if text is not None and key.name in text else None
+            if document is not None and document.entry(key) is not None:
+                return True
+        return False
+
+    @cached_property
+    def _schema_files(self) -> list[Path]:
+        return [Path(os.path.realpath(path)) for path in schema_files(self.layout)]
+
+    def _schema_file_for(self, node: Node) -> Path:
+        """The file in which a node's entry is made: the one that its folder's nodes use, in the folder's own style."""
+        folder = posixpath.dirname(node.path)
+        used: dict[str, list[Node]] = {}
+        for other in self.index.nodes.values():
+            if (
+                other.schema_path is not None
+                and posixpath.dirname(other.path) == folder
+                and self.index.is_editable(other)
+            ):
+                used.setdefault(other.schema_path, []).append(other)
+        if not used:
+            return self.root / folder / self.settings.schema_file
+        path, described = max(used.items(), key=lambda item: (len(item[1]), item[0]))
+        if len(used) > 1 and len(described) == 1 and all(_is_named_after(*item) for item in used.items()):
+            return self.root / posixpath.dirname(path) / f"{node.name}{posixpath.splitext(path)[1]}"
+        return Path(os.path.realpath(self.root / path))
+
+    def _may_edit(self, path: Path) -> bool:
+        reason = self.layout.why_not_editable(path)
+        if reason is not None:
+            self.notes.append(f"{shown(path)} is passed over: {reason}.")
+        return reason is None
+
+
+def shown(path: Path) -> str:
+    """A path as messages and reports have it: relative to the working folder if it lies below, else absolute; POSIX."""
+    here = Path(os.path.realpath(Path.cwd()))
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def _is_named_after(path: str, nodes: Sequence[Node]) -> bool:
+    return posixpath.splitext(posixpath.basename(path))[0].lstrip("_") == nodes[0].name
