@@ -8,14 +8,17 @@ resolving of tags, which takes longer than the scan. Marks are the same with and
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_MAX_DEPTH = 100
+_TOO_STRICT: Final = frozenset({"found unexpected ':'"})
+"""What the extension's libyaml says of `{url: http://x}`, which dbt's reader takes; the parser in Python does, too."""
+
+_MAX_DEPTH: Final = 100
 """Deeper texts are refused: trees are walked recursively, and no schema file is a tenth as deep."""
 
 # What YAML 1.1 calls no printable character (YAML 1.2 agrees): https://yaml.org/spec/1.1/#c-printable
@@ -58,8 +61,14 @@ def compose(text: str) -> Target | None:
 
     # The parser drops a byte-order mark without counting it.
     base = 1 if text.startswith("\ufeff") else 0
+    body = text[base:] if base else text
     try:
-        return _build(text[base:] if base else text, base)
+        try:
+            return _build(_events(body), base)
+        except MarkedYAMLError as error:
+            if cast("Any", error).problem not in _TOO_STRICT:
+                raise
+            return _build(_slow_events(body), base)
     except MarkedYAMLError as error:
         fault: Any = error
         mark = fault.problem_mark or fault.context_mark
@@ -72,21 +81,29 @@ def compose(text: str) -> Target | None:
         raise Unreadable(f"no valid YAML: U+{ord(found[0]):04X} is not allowed in it", found.start()) from None
 
 
-def _event_source(text: str) -> Callable[[], object]:
-    """A function that gives the next event of ``text``, or ``None`` behind the last."""
+_Events: TypeAlias = "Callable[[], object]"
+"""A function that gives the next event of a text, and ``None`` behind the last."""
+
+
+def _events(text: str) -> _Events:
     try:
         import _ruamel_yaml as extension
-    except ImportError:  # no C extension for this Python: the same events, slower
-        import ruamel.yaml
-
-        slow: Any = ruamel.yaml
-        events: Iterator[object] = slow.YAML(typ="safe", pure=True).parse(text)
-        return lambda: next(events, None)
+    except ImportError:  # none for this Python
+        return _slow_events(text)
     fast: Any = extension
-    return cast("Callable[[], object]", fast.CParser(text).get_event)
+    return cast("_Events", fast.CParser(text).get_event)
 
 
-def _build(text: str, base: int) -> Target | None:
+def _slow_events(text: str) -> _Events:
+    """The same events from the parser in Python, which takes twenty times as long."""
+    import ruamel.yaml
+
+    slow: Any = ruamel.yaml
+    events: Iterator[object] = slow.YAML(typ="safe", pure=True).parse(text)
+    return lambda: next(events, None)
+
+
+def _build(next_event: _Events, base: int) -> Target | None:
     from ruamel.yaml import events
 
     scalar_event: Any = events.ScalarEvent
@@ -101,8 +118,7 @@ def _build(text: str, base: int) -> Target | None:
     opened: list[tuple[Map | Seq, list[Node]]] = []
     children = roots
     documents = 0
-    next_event = cast("Callable[[], _Event | None]", _event_source(text))
-    while (event := next_event()) is not None:
+    while (event := cast("_Event | None", next_event())) is not None:
         kind = event.__class__
         if kind is scalar_event:
             node = Scalar(

@@ -15,9 +15,9 @@ Quote = Literal["", "'", '"']
 # https://yaml.org/spec/1.1/#c-printable without tab, line breaks (YAML 1.1 has more of them than 1.2: NEL, LS, PS) and the
 # byte-order mark: what may stand as it is inside of a line.
 _SAFE_CHARACTERS = re.compile(
-    "[\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*\\Z"
+    r"[\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*\Z"
 )
-_SAFE_LINES = re.compile("[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*\\Z")
+_SAFE_LINES = re.compile(r"[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*\Z")
 
 _INDICATORS: Final = frozenset("-?:,[]{}#&*!|>'\"%@`")
 _NOT_IN_PLAIN = re.compile(r":(?: |\Z)| #")
@@ -37,7 +37,7 @@ _ESCAPES: Final = {
     "\u2029": "\\P",
 }
 _TO_ESCAPE = re.compile(
-    "[^\x20\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+    r"[^\x20\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
 _BREAKABLE = re.compile(r"(?<=[^ ]) (?=[\w(])")
