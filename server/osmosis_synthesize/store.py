@@ -121,6 +121,10 @@ _UNUSABLE: Final = frozenset(
 )
 
 
+_FAILURES: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What Python's sqlite3 raises; the second when a message of SQLite's quotes a damaged name."""
+
+
 def default_folder() -> Path:
     """``OSMOSIS_CACHE_DIR``, or the user's cache folder as the operating system has it."""
     if chosen := os.environ.get("OSMOSIS_CACHE_DIR"):
@@ -171,7 +175,7 @@ class Store:
             while True:
                 try:
                     return work(self._connection)
-                except sqlite3.DatabaseError as error:
+                except _FAILURES as error:
                     self._mend(error)
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -198,17 +202,17 @@ class Store:
     def _open(self) -> sqlite3.Connection:
         try:
             return self._open_file()
-        except (sqlite3.DatabaseError, OSError) as error:
-            return self._open_after(error)
+        except (*_FAILURES, OSError) as error:
+            return self._open_after(error, damaged=_code(error) in _DAMAGED)
 
-    def _open_after(self, error: Exception) -> sqlite3.Connection:
+    def _open_after(self, error: Exception, *, damaged: bool) -> sqlite3.Connection:
         """The next best connection: a new file in place of a damaged one, else one in memory."""
-        if _code(error) in _DAMAGED and not self._replaced:
+        if damaged and not self._replaced:
             self._replaced = True  # once; a file that is damaged again has a cause that a third one would share
             try:
                 self._set_aside()
                 return self._open_file()
-            except (sqlite3.DatabaseError, OSError) as again:
+            except (*_FAILURES, OSError) as again:
                 error = again
         return self._open_memory(error)
 
@@ -239,12 +243,15 @@ class Store:
         _migrate(connection)
         return connection
 
-    def _mend(self, error: sqlite3.DatabaseError) -> None:
+    def _mend(self, error: Exception) -> None:
         """Replace a connection that failed; raises ``error`` again if that would not help."""
-        if not self._shared or _code(error) not in _DAMAGED | _UNUSABLE:
+        code = _code(error)
+        # A damaged name shows as an error in our SQL.
+        damaged = code in _DAMAGED or (code == sqlite3.SQLITE_ERROR and not _has_our_schema(self._connection))
+        if not self._shared or not (damaged or code in _UNUSABLE):
             raise error
         self._connection.close()
-        self._connection = self._open_after(error)
+        self._connection = self._open_after(error, damaged=damaged)
 
     def _set_aside(self) -> None:
         """Rename the damaged file, unless another process has already replaced it by a good one."""
@@ -272,10 +279,14 @@ class Store:
 def _connect(path: Path | str) -> sqlite3.Connection:
     # Transactions are begun by hand (isolation_level=None): Python's own begin too late to keep others out.
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    # In WAL mode, NORMAL loses nothing when a process dies; a power cut may cost the last replies, never the file.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    # The folder may lie in a project, and so the file may be a stranger's.
-    connection.execute("PRAGMA trusted_schema = OFF")
+    try:
+        # In WAL mode, NORMAL loses nothing when a process dies; a power cut may cost the last replies, never the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        # The folder may lie in a project, and so the file may be a stranger's.
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -320,7 +331,8 @@ def _migrate(connection: sqlite3.Connection) -> None:
 
 
 def _statements(script: str) -> Iterator[str]:
-    # sqlite3's executescript would commit the transaction that makes a migration all or nothing.
+    # sqlite3's executescript would commit the transaction that makes a migration all or nothing. A statement ends
+    # with its line.
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
@@ -329,18 +341,32 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
+def _has_our_schema(connection: sqlite3.Connection) -> bool:
+    query = "SELECT name, sql FROM sqlite_schema"
+    with closing(_connect(":memory:")) as fresh:
+        _migrate(fresh)
+        try:
+            return set(fresh.execute(query)) <= set(connection.execute(query))
+        except _FAILURES:
+            return False
+
+
 def _is_damaged(path: Path) -> bool:
     try:
         with closing(_connect(path)) as connection:
             _version(connection)
             return connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok"
-    except sqlite3.DatabaseError as error:
+    except _FAILURES as error:
         return _code(error) in _DAMAGED
 
 
-def _code(error: BaseException) -> int | None:
-    """SQLite's primary result code, the low byte of the extended one."""
+def _code(error: Exception) -> int | None:
+    """SQLite's primary result code, the low byte of the extended one; None if the error is not SQLite's."""
+    if isinstance(error, UnicodeDecodeError):
+        return sqlite3.SQLITE_CORRUPT
     code = getattr(error, "sqlite_errorcode", None)
+    if code is None and type(error) is sqlite3.OperationalError:
+        return sqlite3.SQLITE_CORRUPT  # Python's own: a text in the file is no UTF-8
     return code & 0xFF if isinstance(code, int) else None
 
 

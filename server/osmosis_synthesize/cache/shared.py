@@ -172,8 +172,9 @@ class Cache:
             # Page by page, so that neither the whole cache is in memory nor a reader in the way of writers.
             page = self._store.read(
                 lambda connection, last=last: connection.execute(
-                    f"SELECT key, {_COLUMNS} FROM reply WHERE key > ? ORDER BY key LIMIT {_PAGE}",  # noqa: S608 - constants
-                    (last,),
+                    f"""SELECT key, {_COLUMNS} FROM reply
+                        WHERE key > ? AND stored_at BETWEEN ? AND ? ORDER BY key LIMIT {_PAGE}""",  # noqa: S608 - constants
+                    (last, *self._usable_times()),
                 ).fetchall()
             )
             for key, *row in page:
@@ -247,10 +248,15 @@ class Cache:
         )
         return None, True
 
+    def _usable_times(self) -> tuple[float, float]:
+        """From when to when a reply may be stored. A day to come is another machine's clock, more is damage."""
+        now = time.time()
+        return now - self._max_age, now + 86400.0
+
     def _select(self, connection: sqlite3.Connection, key: str) -> CachedReply | None:
         row = connection.execute(
-            f"SELECT {_COLUMNS} FROM reply WHERE key = ? AND stored_at > ?",  # noqa: S608 - constants
-            (key, time.time() - self._max_age),
+            f"SELECT {_COLUMNS} FROM reply WHERE key = ? AND stored_at BETWEEN ? AND ?",  # noqa: S608 - constants
+            (key, *self._usable_times()),
         ).fetchone()
         return None if row is None else _cached_reply(row)
 
