@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, cast
 
+import msgspec
+
 from osmosis_synthesize.manifest.lineage.relations import dialect_of
 from osmosis_synthesize.manifest.model import ColumnLineage, Node, NodeLineage, Schema
 from osmosis_synthesize.names import fold
 
 if TYPE_CHECKING:
     from osmosis_synthesize.manifest.index import Index
+    from osmosis_synthesize.manifest.jinja import Rendered, Renderer
 
 TIME_LIMIT: Final = 2.0
 """Seconds for one node."""
@@ -62,8 +65,13 @@ class Lineages(Mapping[str, NodeLineage]):
     catalog lacks, nearest last.
     """
 
-    def __init__(self, index: Index, *, time_limit: float = TIME_LIMIT) -> None:
+    def __init__(
+        self, index: Index, *, variables: Mapping[str, object] | None = None, time_limit: float = TIME_LIMIT
+    ) -> None:
+        """``variables`` are the project's ``vars``, which the manifest does not hold; ``time_limit`` is in seconds."""
         self._index: Final = index
+        self._variables: Final = variables or {}
+        self._renderer: Renderer | None = None
         self._time_limit: Final = time_limit
         self._dialect: Final = dialect_of(index.metadata.adapter_type)
         self._traced: Final = dict[str, NodeLineage]()
@@ -104,14 +112,22 @@ class Lineages(Mapping[str, NodeLineage]):
 
     def _trace(self, unique_id: str) -> None:
         node = self._index.nodes[unique_id]
-        lineage = trace(
-            node,
-            dialect=self._dialect,
-            parents=[self._index.nodes[parent] for parent in self._parents(unique_id)],
-            schema=self._schema,
-            declared=self._declared,
-            time_limit=self._time_limit,
-        )
+        parents = {parent: self._index.nodes[parent] for parent in self._parents(unique_id)}
+        rendered = self._rendered(node, parents)
+        if rendered is not None and rendered.problem is not None:
+            lineage = NodeLineage(unique_id, complete=False, problem=rendered.problem)
+        else:
+            lineage = trace(
+                node,
+                rendered.sql if rendered is not None else None,
+                dialect=self._dialect,
+                parents=parents.values(),
+                schema=self._schema,
+                declared=self._declared,
+                time_limit=self._time_limit,
+            )
+            if rendered is not None and not rendered.complete:
+                lineage = msgspec.structs.replace(lineage, complete=False)
         self._traced[unique_id] = lineage
         if unique_id not in self._schema:
             names = tuple(column.name for column in lineage.columns)
@@ -121,6 +137,21 @@ class Lineages(Mapping[str, NodeLineage]):
                 known = {fold(name) for name in names}
                 more = (column.name for column in node.columns if fold(column.name) not in known)
                 self._declared[unique_id] = (*names, *more)
+
+    def _rendered(self, node: Node, parents: Mapping[str, Node]) -> Rendered | None:
+        """The SQL of a node that dbt has not compiled; ``None`` for one that needs no rendering."""
+        if node.compiled_code or not node.raw_code or node.language != "sql" or node.resource_type == "source":
+            return None
+        if self._renderer is None:
+            from osmosis_synthesize.manifest.jinja import Renderer  # a compiled project never needs jinja2
+
+            self._renderer = Renderer(
+                self._index.macros.values(),
+                adapter_type=self._index.metadata.adapter_type,
+                project_name=self._index.metadata.project_name,
+                variables=self._variables,
+            )
+        return self._renderer.render(node, parents)
 
 
 _SNAPSHOT_COLUMNS: Final = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
@@ -140,6 +171,4 @@ def _with_snapshot_columns(node: Node, lineage: NodeLineage) -> NodeLineage:
     ]
     known = {fold(column.name) for column in lineage.columns}
     own = (column for column in added if fold(column.name) not in known)
-    return NodeLineage(
-        node.unique_id, (*lineage.columns, *own), lineage.complete, None, lineage.filters, lineage.group_by
-    )
+    return msgspec.structs.replace(lineage, columns=(*lineage.columns, *own))

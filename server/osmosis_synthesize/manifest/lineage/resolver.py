@@ -250,7 +250,7 @@ class Resolver:
         if isinstance(item, exp.Column):
             if isinstance(item.this, exp.Star):
                 return self._qualified_star(item, ctes, scope)
-            if item.name == UNRESOLVED:
+            if UNRESOLVED in item.name:
                 return Relation((), open_at=0, beyond_value=UNKNOWN)
             return None
         if isinstance(item, exp.Aliases):
@@ -639,7 +639,7 @@ class Resolver:
 
     def _unqualified(self, identifier: exp.Identifier, scope: Scope) -> Value:
         name = identifier.name
-        if name == UNRESOLVED:
+        if UNRESOLVED in name:
             return UNKNOWN
         key = self._key(identifier)
         if key in scope.merged:

@@ -13,7 +13,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from osmosis_synthesize.manifest.lineage.relations import Relations
-from osmosis_synthesize.manifest.lineage.resolver import Ctes, Resolver, Scope, TooLong
+from osmosis_synthesize.manifest.lineage.resolver import UNRESOLVED, Ctes, Resolver, Scope, TooLong
 from osmosis_synthesize.manifest.lineage.values import Output, Relation, Value
 from osmosis_synthesize.manifest.lineage.wording import Wording
 from osmosis_synthesize.manifest.model import ColumnLineage, Kind, Node, NodeLineage, Schema
@@ -91,7 +91,7 @@ def _describe(node: Node, query: Any, resolver: Resolver, wording: Wording) -> N
     filters, group_by, distinct = _shape(query, resolver, wording)
     columns: dict[str, ColumnLineage] = {}
     for output in relation.columns:
-        if not output.name:
+        if not output.name or UNRESOLVED in output.name:
             continue
         column = _column(node, output, wording)
         other = columns.get(output.key)
@@ -99,11 +99,11 @@ def _describe(node: Node, query: Any, resolver: Resolver, wording: Wording) -> N
             columns[output.key] = column
         elif (other.kind, other.sources) != (column.kind, column.sources):
             columns[output.key] = ColumnLineage(other.name, "unknown", note="ambiguous")
-    listed = not relation.is_open and all(output.name for output in relation.columns)
+    named = all(output.name and UNRESOLVED not in output.name for output in relation.columns)
     return NodeLineage(
         node.unique_id,
         tuple(columns.values()),
-        complete=listed,
+        complete=named and not relation.is_open,
         filters=filters,
         group_by=group_by,
         distinct=distinct,

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 
+from osmosis_synthesize.manifest.lineage.resolver import UNRESOLVED
 from osmosis_synthesize.manifest.lineage.values import Formula, Value
 
 MAX_INSERTED: Final = 100
@@ -39,7 +40,7 @@ class Wording:
             return None
         qualified = len({unique_id for unique_id, _ in value.sources}) > 1 and value.note != "union"
         text = self._text(value, qualified=qualified)
-        return None if text is None else _cut(text)
+        return None if text is None or UNRESOLVED in text else _cut(text)
 
     def condition(self, node: Any, columns: tuple[tuple[Any, Value], ...]) -> str:
         """A condition or a group, written like an expression."""
