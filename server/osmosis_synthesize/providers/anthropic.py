@@ -1,0 +1,147 @@
+"""Anthropic's Messages API, over the ``anthropic`` SDK.
+
+Facts: https://platform.claude.com/docs/en/api/messages, and the SDK's own types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from osmosis_synthesize.errors import ProviderSetupError
+from osmosis_synthesize.providers import endpoint, faults
+from osmosis_synthesize.providers.base import Finish, Message, Reply, Usage
+from osmosis_synthesize.providers.http import make_client
+from osmosis_synthesize.providers.registry import BUILT_IN
+from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, text
+from osmosis_synthesize.providers.words import with_schema_in_words
+
+if TYPE_CHECKING:
+    import httpx2
+    from anthropic import AsyncAnthropic
+
+    from osmosis_synthesize.providers.base import ProviderConfig, Request
+    from osmosis_synthesize.providers.capabilities import Part
+
+_ROW: Final = BUILT_IN["anthropic"]
+
+DEFAULT_MAX_TOKENS: Final = 4096
+"""The API wants a limit in every request; every model that it serves can write this much."""
+
+_FINISH: Final[dict[str, Finish]] = {
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "refusal",
+}
+
+
+class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
+    """Claude, by Anthropic or by a gateway that the user chose."""
+
+    limit_names: ClassVar[tuple[Part, ...]] = ()  # never optional here
+    format_names: ClassVar[tuple[Part, ...]] = ("json_schema",)
+    expected: ClassVar[str] = "message"
+
+    def __init__(self, config: ProviderConfig) -> None:
+        checked = endpoint.resolve(config, default_url=_ROW.default_url, own_hosts=_ROW.hosts)
+        if checked.own and config.api_key is None:
+            raise ProviderSetupError(
+                "The provider anthropic has no key.",
+                hint="Set ANTHROPIC_API_KEY in your environment, or choose another provider.",
+            )
+        super().__init__(
+            config, checked, key_hint="Check ANTHROPIC_API_KEY: https://platform.claude.com/settings/keys"
+        )
+
+    def _make_client(self) -> AsyncAnthropic:
+        from anthropic import AsyncAnthropic
+
+        client = AsyncAnthropic(
+            # Without one the SDK would look for a key, or for a profile on disk, by itself.
+            api_key=self._config.api_key.reveal() if self._config.api_key else "none",
+            base_url=self._endpoint.url.removesuffix("/v1"),
+            max_retries=0,
+            timeout=self._config.timeout,
+            http_client=make_client(self._endpoint, timeout=self._config.timeout),
+        )
+        _ = client.messages  # loads the modules behind it here, in the thread that may wait
+        return client
+
+    async def _close_client(self, client: AsyncAnthropic) -> None:
+        await client.close()
+
+    def _body(self, request: Request, parts: tuple[Part, ...]) -> dict[str, Any]:
+        messages = request.messages
+        if request.schema is not None and "json_schema" not in parts:
+            messages = with_schema_in_words(messages, request.schema)
+        system = [message for message in messages if message.role == "system"]
+        body: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": request.max_tokens or DEFAULT_MAX_TOKENS,
+            "messages": _turns([message for message in messages if message.role != "system"]),
+        }
+        if system:
+            body["system"] = _blocks(system)
+        if "json_schema" in parts:
+            body["output_config"] = {"format": {"type": "json_schema", "schema": request.schema}}
+        if "temperature" in parts:
+            # No argument of the SDK any more, since newer models refuse it; older ones still take it.
+            body["extra_body"] = {"temperature": request.temperature}
+        return body
+
+    async def _post(self, client: AsyncAnthropic, body: dict[str, Any]) -> Answer:
+        import anthropic
+
+        create: Any = client.messages.with_raw_response.create  # typed for literal arguments only
+        try:
+            response: httpx2.Response = (await create(**body)).http_response
+        except anthropic.APIStatusError as error:
+            response = error.response
+        except anthropic.APITimeoutError:
+            raise faults.timed_out(self._caller, self._config.timeout) from None
+        except anthropic.APIConnectionError as error:
+            raise faults.no_connection(self._caller, error.__cause__ or error) from None
+        return Answer(response.status_code, dict(response.headers), response.text)
+
+    def _reply(self, data: dict[str, Any]) -> Reply | None:
+        return read_message(data)
+
+
+def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as turns: neighbours of the same role are one turn of several blocks."""
+    turns: list[tuple[str, list[Message]]] = []
+    for message in messages:
+        if turns and turns[-1][0] == message.role:
+            turns[-1][1].append(message)
+        else:
+            turns.append((message.role, [message]))
+    return [{"role": role, "content": _blocks(parts)} for role, parts in turns]
+
+
+def _blocks(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Text blocks, with a mark for the server's prompt cache at the end of the stable ones."""
+    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.content} for message in messages]
+    stable = [number for number, message in enumerate(messages) if message.stable]
+    if stable:
+        blocks[stable[-1]]["cache_control"] = {"type": "ephemeral"}
+    return blocks
+
+
+def read_message(data: dict[str, Any]) -> Reply | None:
+    """The reply in a message; ``None`` where it is none."""
+    if data.get("type") != "message" or not isinstance(data.get("content"), list):
+        return None
+    usage = child(data, "usage")
+    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+    return Reply(
+        text=joined_texts(data["content"]),
+        usage=Usage(
+            # The API counts what it read from and wrote to its cache apart from the rest.
+            input_tokens=count(usage, "input_tokens") + read + written,
+            output_tokens=count(usage, "output_tokens"),
+            cached_input_tokens=read,
+            cache_write_tokens=written,
+        ),
+        model=text(data, "model"),
+        finish=_FINISH.get(text(data, "stop_reason"), "stop"),
+    )

@@ -1,0 +1,195 @@
+"""What all providers that speak HTTP share: one try at one call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar, cast
+
+from osmosis_synthesize.providers import capabilities, faults
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.providers.base import ProviderConfig, Reply, Request
+    from osmosis_synthesize.providers.capabilities import Part
+    from osmosis_synthesize.providers.endpoint import Endpoint
+
+_MAY_REFUSE_A_PART: Final = frozenset({400, 422, 501})
+"""Statuses with which servers refuse a parameter that they do not know."""
+
+Client = TypeVar("Client")
+
+
+class Answer(NamedTuple):
+    """An HTTP response, of whatever status."""
+
+    status: int
+    headers: dict[str, str]
+    """By names in lower case."""
+    body: str
+
+
+class RemoteProvider(ABC, Generic[Client]):
+    """One try at one call, for a protocol that a subclass knows.
+
+    A request that is refused for an optional part of it is sent again without that part, which is remembered.
+    """
+
+    limit_names: ClassVar[tuple[Part, ...]]
+    """Under which names to try the limit on the reply's length, in this order."""
+    format_names: ClassVar[tuple[Part, ...]]
+    """Which ways to hold the model to JSON to try, in this order; after the last, words alone."""
+    expected: ClassVar[str]
+    """What a good answer is called, for messages."""
+
+    def __init__(
+        self,
+        config: ProviderConfig,
+        endpoint: Endpoint,
+        *,
+        key_hint: str,
+        model_hint: str = "Check model (OSMOSIS_LLM_MODEL) and base_url.",
+    ) -> None:
+        self._config = config
+        self._endpoint = endpoint
+        self._caller = faults.Caller(
+            name=config.name,
+            model=config.model,
+            host=endpoint.host,
+            secret=config.api_key,
+            key_hint=key_hint,
+            model_hint=model_hint,
+        )
+        self._client: Client | None = None
+        self._starting = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._config.name
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self._config.model
+
+    @property
+    def local(self) -> bool:
+        """Whether it runs on this machine. Hosted services do not, even where a gateway on loopback leads to them."""
+        return False
+
+    @property
+    def deterministic(self) -> bool:
+        """Never: a model is asked."""
+        return False
+
+    @abstractmethod
+    def _make_client(self) -> Client:
+        """The client; an SDK's has its retries off and our HTTP client inside. Called in a thread that may wait."""
+
+    @abstractmethod
+    async def _close_client(self, client: Client) -> None: ...
+
+    @abstractmethod
+    def _body(self, request: Request, parts: tuple[Part, ...]) -> dict[str, Any]:
+        """The request's JSON, with these optional parts and no others."""
+
+    @abstractmethod
+    async def _post(self, client: Client, body: dict[str, Any]) -> Answer:
+        """Send it. Raises ProviderTimeout or ProviderConnectionError where there is no response."""
+
+    @abstractmethod
+    def _reply(self, data: dict[str, Any]) -> Reply | None:
+        """The reply in a good answer's JSON; ``None`` where it is none."""
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._close_client(self._client)
+
+    async def complete(self, request: Request) -> Reply:
+        """Ask once.
+
+        Raises:
+            ProviderError: see :mod:`osmosis_synthesize.errors`.
+        """
+        client = await self._started()
+        while True:
+            parts = self._parts(request)
+            answer = await self._post(client, self._body(request, parts))
+            if answer.status in _MAY_REFUSE_A_PART:
+                part = capabilities.blame(parts, faults.complaint(answer.body))
+                if part is not None:
+                    capabilities.learn(self._endpoint.url, self.model, part)
+                    continue
+            return self._read(answer, request)
+
+    async def _started(self) -> Client:
+        async with self._starting:
+            if self._client is None:
+                # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
+                self._client = await asyncio.to_thread(self._make_client)
+            return self._client
+
+    def _parts(self, request: Request) -> tuple[Part, ...]:
+        refused = capabilities.rejected(self._endpoint.url, self.model)
+        wanted: list[Part | None] = []
+        if request.temperature is not None:
+            wanted.append(capabilities.pick(("temperature",), refused))
+        if request.max_tokens is not None:
+            wanted.append(capabilities.pick(self.limit_names, refused))
+        if request.schema is not None:
+            wanted.append(capabilities.pick(self.format_names, refused))
+        return tuple(part for part in wanted if part is not None)
+
+    def _read(self, answer: Answer, request: Request) -> Reply:
+        status = answer.status
+        if 200 <= status < 300:
+            try:
+                data: Any = json.loads(answer.body)
+            except ValueError:
+                data = None
+            reply = self._reply(cast("dict[str, Any]", data)) if isinstance(data, dict) else None
+            if reply is not None:
+                return reply
+            status = _status_inside(data)
+            if status is None:
+                kind = answer.headers.get("content-type", "")
+                raise faults.no_reply(self._caller, kind, len(answer.body), expected=self.expected)
+        prompt = [message.content for message in request.messages]
+        raise faults.from_response(status, answer.headers, answer.body, caller=self._caller, prompt=prompt)
+
+
+def _status_inside(data: Any) -> int | None:
+    """The status that an error object in a 200's body stands for (OpenRouter's, for one); ``None`` if there is none."""
+    error: Any = cast("dict[str, Any]", data).get("error") if isinstance(data, dict) else None
+    if not error:
+        return None
+    code: Any = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
+def child(data: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under ``key``; empty where there is none."""
+    value = data.get(key)
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def text(data: dict[str, Any], key: str) -> str:
+    """The string under ``key``; empty where there is none."""
+    value = data.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def count(data: dict[str, Any], key: str) -> int:
+    """The number of tokens under ``key``; 0 where there is none."""
+    value = data.get(key)
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def joined_texts(parts: Any) -> str:
+    """The texts of a list of parts ``{"type": "text", "text": …}``; other parts (thoughts, …) say nothing to us."""
+    if not isinstance(parts, list):
+        return ""
+    found = [cast("dict[str, Any]", part) for part in cast("list[Any]", parts) if isinstance(part, dict)]
+    return "".join(text(part, "text") for part in found if part.get("type", "text") == "text")
