@@ -27,7 +27,7 @@ def main(options: argparse.Namespace) -> int:
     request = Request(whole_project=True)
     with Store.open() as store:
         planned = Project(folder, settings)
-        plan = planned.plan(planned.survey(request).gaps, planned.caller(store))
+        plan = asyncio.run(planned.plan(planned.survey(request).gaps, planned.caller(store)))
         project = Project(folder, settings)
         outcomes = asyncio.run(fill(project, request, store, mode="call", write=True))
     sys.stdout.writelines(unified_diff(project.drafts.changes()))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections import Counter
 
 from osmosis_hooks.output import count, usd
 from osmosis_hooks.run import mode_of
 from osmosis_hooks.scope import requests
-from osmosis_synthesize.engine.model import Plan, PlannedCall, Proposal, Upstream
+from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall, Proposal, Upstream
 from osmosis_synthesize.names import short_name
 from osmosis_synthesize.store import Store
 
@@ -18,7 +19,8 @@ def main(options: argparse.Namespace) -> int:
     """Exit code 0, whatever a run would find."""
     with Store.open() as store:
         for project, request in requests(options):
-            plan = project.plan(project.survey(request).gaps, project.caller(store, mode=mode_of(options)))
+            caller = project.caller(store, mode=mode_of(options))
+            plan = asyncio.run(project.plan(project.survey(request).gaps, caller))
             for note in dict.fromkeys(project.notes):
                 print(note, file=sys.stderr)
             for line in lines(plan):
@@ -29,37 +31,48 @@ def main(options: argparse.Namespace) -> int:
 
 
 def lines(plan: Plan) -> list[str]:
-    """A plan in words: each call, what is free, what stays open, and the sum."""
-    free = [proposal for node in plan.nodes for proposal in node.proposals]
-    waiting = [item for node in plan.nodes for item in node.waiting]
-    unfilled = [item for node in plan.nodes for item in node.unfilled]
-    said = [f"free  {proposal.gap.label}: {proposal.origin}" + _from(proposal) for proposal in free]
-    said += [
-        f"free  {item.gap.label}: inherited from {item.upstream.label}, once that is generated" for item in waiting
-    ]
-    said += [_call(number, call, plan) for number, call in enumerate(plan.calls, 1)]
-    said += [f"gap   {item.gap.label}: {item.reason}" for item in unfilled]
-    origins = Counter(proposal.origin for proposal in free)
-    generated = sum(len(call.gaps) for call in plan.calls)
-    total = len(free) + len(waiting) + len(unfilled) + generated
+    """A plan in words: node by node what is free and what stays open, each call, and the sum."""
+    said: list[str] = []
+    origins: Counter[str] = Counter()
+    for node in plan.nodes:
+        origins.update(proposal.origin for proposal in node.proposals)
+        origins["inherited"] += len(node.waiting)
+        origins["left"] += len(node.unfilled)
+        free = [f"{_name(proposal.gap)} {_origin(proposal)}" for proposal in node.proposals]
+        free += [
+            f"{_name(item.gap)} inherited from {item.upstream.label} once that has a text" for item in node.waiting
+        ]
+        said += [f"{short_name(node.unique_id)}: {part}" for part in free]
+        said += [f"{short_name(node.unique_id)}: {_call(call, plan)}" for call in node.calls]
+        said += [
+            f"{short_name(node.unique_id)}: {_name(item.gap)} stays a gap: {item.reason}" for item in node.unfilled
+        ]
+    asked = sum(len(call.gaps) for call in plan.calls)
+    total = origins.total() + asked
     if not total:
         return ["No gaps: everything is described."]
     said.append(
-        f"{count(total, 'gap')}: {origins['inherited'] + len(waiting)} inherited, {origins['cached']} cached, "
-        f"{generated} in {count(len(plan.calls), 'call')} to {plan.provider.provider}, {len(unfilled)} left. "
-        f"Expected cost {usd(plan.cost)}."
+        f"{count(total, 'gap')}: {origins['inherited']} inherited, {origins['cached']} cached, {origins['generated']} "
+        f"stated as facts, {asked} asked in {count(len(plan.calls), 'call')}, {origins['left']} left. "
+        f"Expected cost: {usd(plan.cost)}."
     )
     return said
 
 
-def _from(proposal: Proposal) -> str:
-    return f" from {proposal.source.label}" if isinstance(proposal.source, Upstream) else ""
+def _name(gap: Gap) -> str:
+    return gap.column if gap.column is not None else "its own description"
 
 
-def _call(number: int, call: PlannedCall, plan: Plan) -> str:
-    names = ", ".join(gap.column or "itself" for gap in call.gaps)
-    about = "" if call.exact else " (its prompt will also hold texts that are generated before it)"
+def _origin(proposal: Proposal) -> str:
+    if isinstance(proposal.source, Upstream):
+        return f"inherited from {proposal.source.label} ({proposal.source.how})"
+    return "answered from the cache" if proposal.origin == "cached" else f"stated by {proposal.source.provider}, free"
+
+
+def _call(call: PlannedCall, plan: Plan) -> str:
+    names = ", ".join(_name(gap) for gap in call.gaps)
+    about = "; its prompt will also hold texts generated before it" if not call.exact else ""
     return (
-        f"call {number}: {plan.provider.provider} {plan.provider.model}, {short_name(call.unique_id)} ({names}), "
-        f"about {call.input_tokens:,} tokens in and {call.output_tokens:,} out, {usd(call.cost)}{about}"
+        f"1 call to {plan.provider.provider} {plan.provider.model} for {names}: about {call.input_tokens:,} tokens in, "
+        f"{call.output_tokens:,} out, {usd(call.cost)}{about}"
     )

@@ -67,12 +67,11 @@ def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None
     """What was filled from where, what was not and why, and what it cost."""
     proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
     unfilled = [item for outcome in outcomes for item in outcome.unfilled]
-    for proposal in proposals:
-        gap = proposal.gap
-        print(f"{shown(gap.file)}:{project.drafts.line_of(gap)}: {gap.label} {_origin(proposal)}", file=out)
-    for item in unfilled:
-        line = project.drafts.line_of(item.gap)
-        print(f"{shown(item.gap.file)}:{line}: {item.gap.label} stays a gap: {item.reason}", file=out)
+    said = [(proposal.gap, _origin(proposal)) for proposal in proposals]
+    said += [(item.gap, f"stays a gap: {item.reason}") for item in unfilled]
+    placed = [(shown(gap.file), project.drafts.line_of(gap), f"{gap.label} {text}") for gap, text in said]
+    for file, line, text in sorted(placed):
+        print(f"{file}:{line}: {text}", file=out)
     for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
         print(note, file=sys.stderr)
     print(summary(outcomes), file=out)

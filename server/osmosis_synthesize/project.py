@@ -202,11 +202,11 @@ class Project:
             concurrency=settings.concurrency,
         )
 
-    def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
+    async def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
         """How these gaps would be filled; calls nobody."""
         from osmosis_synthesize.engine.plan import plan
 
-        return plan(self.work(gaps), caller)
+        return await plan(self.work(gaps), caller)
 
     async def run(self, gaps: Sequence[Gap], caller: Caller, *, write: bool) -> AsyncGenerator[NodeOutcome, None]:
         """Fill these gaps; yields the outcome of each node once its texts are edited in.

@@ -159,6 +159,10 @@ class Cache:
 
         return self._store.read(work)
 
+    def remove(self, key: str) -> None:
+        """Remove one reply, so that the question is asked anew. The ledger stays."""
+        self._store.write(lambda connection: connection.execute("DELETE FROM reply WHERE key = ?", (key,)))
+
     def clear(self) -> int:
         """Remove all replies and say how many there were. The ledger stays."""
         return self._store.write(lambda connection: connection.execute("DELETE FROM reply").rowcount)

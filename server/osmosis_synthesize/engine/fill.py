@@ -54,8 +54,8 @@ async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller) 
         if not missing:
             break
         if caller.deterministic or (again and not (cut_off and len(missing) < len(todo))):
-            reason = "no fact about it is proven" if caller.deterministic else "the reply holds no text for it"
-            _leave(filled, missing, reading.problem or reason, asking)
+            silent = reading.problem or "the reply holds no text for it"
+            _leave(filled, missing, "no fact about it is proven" if caller.deterministic else silent, asking)
             break
         todo, again = missing, True
     return filled

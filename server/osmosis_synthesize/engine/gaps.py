@@ -39,12 +39,15 @@ class Naming:
     project_dir: Path
     index: Index | None = None
 
-    def unique_id(self, key: EntryKey, path: str) -> str:
-        """Of an entry of the schema file ``path`` (as the manifest writes it); of all versions, the latest one's."""
-        if self.index is not None:
-            nodes = self.index.find(key, package=self.project, path=path)
-            if nodes:
-                return latest(nodes).unique_id
+    def nodes(self, key: EntryKey, path: str) -> tuple[Node, ...]:
+        """The nodes that an entry of the schema file ``path`` (as the manifest writes it) describes."""
+        return self.index.find(key, package=self.project, path=path) if self.index is not None else ()
+
+    def unique_id(self, key: EntryKey, nodes: Sequence[Node], column: str | None) -> str:
+        """Of several versions it is the latest one that has the column."""
+        if nodes:
+            having = [node for node in nodes if column is None or node.column(column) is not None]
+            return latest(having or nodes).unique_id
         stem = f"{key.source_name}.{key.name}" if key.source_name is not None else key.name
         version = f".v{key.version}" if key.version is not None else ""
         return f"{key.resource_type}.{self.project}.{stem}{version}"
@@ -69,10 +72,12 @@ def survey(
         slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
         missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
         if select or missing:
-            unique_id = naming.unique_id(entry.key, path)
-            if select and not select_matches(entry.key, unique_id, select):
+            nodes = naming.nodes(entry.key, path)
+            if select and not select_matches(entry.key, naming.unique_id(entry.key, nodes, None), select):
                 continue
-            gaps += [_gap(slot, entry, unique_id, document, file) for slot in missing]
+            gaps += [
+                _gap(slot, entry, naming.unique_id(entry.key, nodes, slot.column), document, file) for slot in missing
+            ]
         total += len(slots)
     return Survey(tuple(gaps), total)
 

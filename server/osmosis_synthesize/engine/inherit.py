@@ -78,6 +78,18 @@ _STORAGE: Final = re.compile(
     re.IGNORECASE,
 )
 
+# Casts that drop a part of the value, and words by which a text speaks of that part.
+_LOSSY: Final = (
+    (
+        re.compile(r"\bas date\b|:: ?date\b|\b(?:to_|try_to_)?date\(", re.IGNORECASE),
+        re.compile(r"\btimes?\b|\bmoment\b|\bhours?\b|\bminutes?\b|\bseconds?\b", re.IGNORECASE),
+    ),
+    (
+        re.compile(r"(?:\bas|::) ?(?:big|small|tiny)?int(?:eger|\d+)?\b", re.IGNORECASE),
+        re.compile(r"\bcents?\b|\bdecimals?\b|\bfractions?\b|\bpercent\w*|\bratio\b|%", re.IGNORECASE),
+    ),
+)
+
 _DEEPEST: Final = 200
 """Steps upstream after which the search gives up; it keeps a strange graph from exhausting Python's stack."""
 
@@ -140,7 +152,12 @@ class _Search:
             merged = _agreeing(steps, "union")
         else:
             merged = _agreeing(steps, "union" if len(steps) > 1 else _how(column))
-        if isinstance(merged, Inheritable) and column.kind == "cast" and merged.text and _STORAGE.search(merged.text):
+        if (
+            isinstance(merged, Inheritable)
+            and column.kind == "cast"
+            and _speaks_of_type(merged.text, column.expression)
+        ):
+            assert merged.text is not None
             return Doubtful(
                 f"it is a cast of {merged.upstream.label}, whose text speaks of its type or format",
                 (Alternative(merged.text, merged.upstream),),
@@ -168,6 +185,15 @@ class _Search:
             return doubts[0] if doubts else Nothing("no upstream column of that name has a description")
         nearest = min(hit.depth for hit in hits)
         return _agreeing([hit for hit in hits if hit.depth == nearest], "same name")
+
+
+def _speaks_of_type(text: str | None, cast: str | None) -> bool:
+    """Whether a text says something that need not hold after a cast."""
+    if not text:
+        return False
+    return _STORAGE.search(text) is not None or any(
+        cast is not None and lossy.search(cast) and words.search(text) for lossy, words in _LOSSY
+    )
 
 
 def _how(column: ColumnLineage) -> How:

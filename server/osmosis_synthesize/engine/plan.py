@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from osmosis_synthesize.engine.call import Caller, Declined
 from osmosis_synthesize.engine.descriptions import Progress
-from osmosis_synthesize.engine.fill import judge, read_gaps, text_for
+from osmosis_synthesize.engine.fill import fill, judge, read_gaps, text_for
 from osmosis_synthesize.engine.model import Gap, NodePlan, Plan, PlannedCall, Proposal, Unfilled
 from osmosis_synthesize.engine.prepare import Asking, Work, prepare
 from osmosis_synthesize.engine.prompts import OUTPUT_TOKENS_A_DESCRIPTION, build, chunks
 from osmosis_synthesize.engine.review import Fit
 
 
-def plan(work: Work, caller: Caller) -> Plan:
+async def plan(work: Work, caller: Caller) -> Plan:
     """Walk the graph as a run would, with a note in place of each text that would have to be generated.
 
     The plan takes the very steps of the run: what it says will be inherited is inherited, and a prompt whose upstream
-    texts are all known is the prompt that will be sent.
+    texts are all known is the prompt that will be sent. A provider that needs no model and no network is not somebody:
+    what it states is part of the plan.
     """
     progress = Progress(work.descriptions)
-    return Plan(tuple(_plan_node(work, unique_id, progress, caller) for unique_id in work.order), caller.author)
+    return Plan(
+        tuple([await _plan_node(work, unique_id, progress, caller) for unique_id in work.order]), caller.author
+    )
 
 
-def _plan_node(work: Work, unique_id: str, progress: Progress, caller: Caller) -> NodePlan:
+async def _plan_node(work: Work, unique_id: str, progress: Progress, caller: Caller) -> NodePlan:
     prepared = prepare(work, unique_id, progress)
     proposals = list(prepared.proposals)
     unfilled = list(prepared.unfilled)
@@ -29,7 +32,12 @@ def _plan_node(work: Work, unique_id: str, progress: Progress, caller: Caller) -
     asking = prepared.asking
     if asking is not None:
         for gaps in chunks(asking.gaps, bulk_threshold=work.bulk_threshold, max_tokens=work.style.max_tokens):
-            _plan_call(work, asking, gaps, caller, proposals, unfilled, calls)
+            if caller.deterministic and caller.declines() is None:
+                filled = await fill(work, asking, gaps, caller)
+                proposals += filled.proposals
+                unfilled += filled.unfilled
+            else:
+                _plan_call(work, asking, gaps, caller, proposals, unfilled, calls)
     for proposal in proposals:
         progress.fill(proposal.gap, proposal.text)
     for call in calls:

@@ -76,11 +76,12 @@ def describe_table(subject: Subject) -> str:
 
 
 def describe_column(column: ColumnFacts, subject: Subject) -> str:
-    """What is proven of one column; empty if it is nothing, or only that it is never null."""
-    sentences = [text for text in (_key(column, subject), _origin(column), _values(column)) if text]
-    if sentences and column.not_null and not column.primary_key:
-        sentences.append("Never null.")
-    return " ".join(sentences)
+    """What is proven of one column; empty if it is nothing.
+
+    Each sentence stays true where the text is inherited: it names the table it speaks of, or speaks of how the value
+    came about. That a column is never null would not be true behind the next outer join.
+    """
+    return " ".join(text for text in (_key(column, subject), _origin(column), _values(column)) if text)
 
 
 def _key(column: ColumnFacts, subject: Subject) -> str:
