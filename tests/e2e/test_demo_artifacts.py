@@ -154,7 +154,7 @@ def test_no_artifact_tells_of_a_machine_or_a_person(path: Path) -> None:
     assert metadata["env"] == {}
 
 
-@pytest.mark.parametrize("string", ["/home/ann/demo", "in '/tmp/x/demo'", "C:\\demo", "~/demo", "file:///x"])
+@pytest.mark.parametrize("string", ["/home/ann/demo", "in '/srv/x/demo'", "C:\\demo", "~/demo", "file:///x"])
 def test_an_absolute_path_would_be_found(string: str) -> None:
     assert ABSOLUTE_PATH.search(string)
 
