@@ -45,7 +45,7 @@ class Index:
     def __init__(self, contents: Contents) -> None:
         self.contents = contents
         self.nodes: Mapping[str, Node] = _Nodes(contents)
-        """Models, seeds, snapshots and source tables that are enabled, by ``unique_id``, in the manifest's order."""
+        """Models, seeds, snapshots and source tables that are enabled, by ``unique_id``, sorted by it."""
 
     @property
     def path(self) -> Path:
@@ -63,7 +63,7 @@ class Index:
         return self.contents.warnings
 
     def tests_of(self, unique_id: str) -> tuple[Test, ...]:
-        """The data tests attached to a node or its columns, in the manifest's order; none for an unknown node."""
+        """The data tests attached to a node or its columns, sorted by ``unique_id``; none for an unknown node."""
         cached = self._tests.get(unique_id)
         if cached is None:
             cached = self._tests[unique_id] = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
@@ -89,7 +89,7 @@ class Index:
                 node = stack[-1]
                 if node not in entered:
                     entered.add(node)
-                    stack.extend(parent for parent in reversed(self.parents(node)) if parent not in entered)
+                    stack.extend(parent for parent in self.parents(node) if parent not in entered)
                 else:
                     done.setdefault(stack.pop())
         return tuple(done)
@@ -139,7 +139,7 @@ class Index:
         return tuple(self.nodes[card.unique_id] for card in in_file or cards)
 
     def nodes_in_file(self, path: str, package: str) -> tuple[Node, ...]:
-        """The nodes that a file (schema, .sql, .py or .csv) defines or describes, in the manifest's order."""
+        """The nodes that a file (schema, .sql, .py or .csv) defines or describes, sorted by ``unique_id``."""
         return tuple(self.nodes[unique_id] for unique_id in self._by_file.get((package, path), ()))
 
     def columns(self, unique_id: str) -> tuple[Column, ...]:

@@ -52,7 +52,8 @@ def load(path: Path, *, catalog: Path | None = None) -> Index:
     raw = _read(path)
     warnings: list[str] = []
     version = _schema_version(path, raw.metadata, warnings)
-    heads = _heads(raw, warnings)
+    # sorted, because dbt's versions, and runs, differ in their order
+    heads = dict(sorted(_heads(raw, warnings).items()))
     nodes = {unique_id: head for unique_id, head in heads.items() if decode.is_node(head)}
     cards = tuple(decode.card_of(unique_id, head, nodes) for unique_id, head in nodes.items())
     tests = tuple(
