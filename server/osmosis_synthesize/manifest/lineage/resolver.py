@@ -732,14 +732,9 @@ def _note(node: Any, values: Sequence[Value]) -> str | None:
     if isinstance(node, (exp.Select, exp.SetOperation, exp.Subquery)):
         return "subquery"
     if isinstance(node, exp.Coalesce):
-        others = [node.this, *node.expressions]
-        if all(value.touch in {"copy", "cast"} for value in values) and len(values) == len(others):
-            return "coalesce"
-        if (
-            len(values) == 1
-            and isinstance(node.this, exp.Column)
-            and all(isinstance(o, exp.Literal) for o in others[1:])
-        ):
+        if all(_is_column(one) for one in (node.this, *node.expressions)):
+            return "coalesce" if all(value.touch in {"copy", "cast"} for value in values) else None
+        if _is_column(node.this) and all(isinstance(one, exp.Literal) for one in node.expressions):
             return "default"
     found = node.find(exp.Window, exp.AggFunc)
     if found is not None:
@@ -748,6 +743,12 @@ def _note(node: Any, values: Sequence[Value]) -> str | None:
     if inherited:
         return inherited[0]
     return "literal" if not values and isinstance(node, (exp.Neg, exp.Interval)) else None
+
+
+def _is_column(node: Any) -> bool:
+    while isinstance(node, (exp.Paren, exp.Cast)):
+        node = node.this
+    return isinstance(node, exp.Column)
 
 
 def _like(pattern: str) -> re.Pattern[str]:

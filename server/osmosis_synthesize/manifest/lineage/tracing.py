@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -24,6 +25,8 @@ MAX_SQL: Final = 500_000
 
 _RECURSION_LIMIT: Final = 5_000
 """Frames. sqlglot takes about ten for each level of nesting; Python's own 1,000 is too few for real models."""
+
+_TOKEN: Final = re.compile(r"<Token token_type: [^,]*, text: (.*?), line: [^>]*>")
 
 # sqlglot logs each statement it does not understand; what we could not read is said in `NodeLineage.problem`.
 logging.getLogger("sqlglot").addHandler(logging.NullHandler())
@@ -75,14 +78,15 @@ def _failed(node: Node, problem: str) -> NodeLineage:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
+    """The message, without the SQL that sqlglot quotes and the way it writes a token."""
+    lines = _TOKEN.sub(r"`\1`", str(error)).splitlines()
     return lines[0][:200] if lines else ""
 
 
 def _parse(sql: str, dialect: str) -> Any:
     """The one query of ``sql``; ``None`` where there is none, or more than one."""
     statements: list[Any] = [one for one in sqlglot.parse(sql, read=dialect or None) if one is not None]
-    queries = [one for one in statements if isinstance(one, (exp.Query, exp.Values, exp.Table))]
+    queries = [one for one in statements if isinstance(one, (exp.Query, exp.Values, exp.Table, exp.Pivot))]
     return queries[0] if len(queries) == 1 == len(statements) else None
 
 

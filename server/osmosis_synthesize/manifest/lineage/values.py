@@ -157,8 +157,10 @@ def combine_branches(values: Sequence[Value], *, own_id: str) -> Value:
     Branches agree when each is an untouched column, or a cast one. A branch that is ``null`` adds no meaning, nor
     does one that reads the model's own earlier rows; both are left out, unless nothing else is there.
     """
+    if len(values) == 1:
+        return values[0]
     telling = [value for value in values if not value.is_null and not _is_own(value, own_id)] or [values[0]]
-    if len(telling) == 1 and len(values) > 1:
+    if len(telling) == 1:
         return telling[0]._replace(note=telling[0].note or "union", is_null=False)
     touches = {value.touch for value in telling}
     sources = merge_sources(telling)
