@@ -12,14 +12,13 @@ Whoever comes with the same key meanwhile, in this process or another, waits and
 
 from __future__ import annotations
 
-import asyncio
+import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from osmosis_synthesize.cache.model import CachedReply
 from osmosis_synthesize.cost import ledger
@@ -28,6 +27,7 @@ from osmosis_synthesize.owner import Owner, has_ended, this_process
 from osmosis_synthesize.providers.base import Reply, Usage
 
 if TYPE_CHECKING:
+    import asyncio
     import sqlite3
     from collections.abc import AsyncGenerator, Iterable, Iterator
 
@@ -130,7 +130,7 @@ class Cache:
         the next who waits. If the owner is killed, others on its machine notice within a tenth of a second, and
         elsewhere when its lease runs out.
         """
-        token = uuid4().hex
+        token = os.urandom(16).hex()
         if (found := self.get(key)) is not None:
             yield Claim(self._store, key, token, self._max_bytes, found)
             return
@@ -220,6 +220,8 @@ class Cache:
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncGenerator[None]:
         """One task of this event loop at a time for one key, so that only one has to watch other processes."""
+        import asyncio  # most commands look replies up and never claim one
+
         place = (asyncio.get_running_loop(), key)
         lock, waiting = self._turns.get(place, (asyncio.Lock(), 0))
         self._turns[place] = lock, waiting + 1
@@ -233,13 +235,17 @@ class Cache:
 
     async def _acquire(self, key: str, token: str) -> CachedReply | None:
         """The reply once somebody has it; None as soon as the claim is ours."""
+        from asyncio import sleep  # as above
+
         wait = _FIRST_WAIT
         while True:
+            if (reply := self.get(key)) is not None:
+                return reply
             if not self._store.read(lambda connection: _is_held(connection, key)):
                 reply, ours = self._store.write(lambda connection: self._try(connection, key, token))
                 if ours or reply is not None:
                     return reply
-            await asyncio.sleep(wait)
+            await sleep(wait)
             wait = min(wait * 1.5, _LONGEST_WAIT)
 
     def _try(self, connection: sqlite3.Connection, key: str, token: str) -> tuple[CachedReply | None, bool]:
@@ -268,13 +274,16 @@ class Cache:
 class _Lease:
     """Renews a claim for as long as the event loop lives and the claim is held."""
 
-    __slots__ = ("_key", "_store", "_timer", "_token")
+    __slots__ = ("_key", "_loop", "_store", "_timer", "_token")
 
     def __init__(self, store: Store, key: str, token: str) -> None:
+        from asyncio import get_running_loop  # as above
+
         self._store = store
         self._key = key
         self._token = token
-        self._timer = asyncio.get_running_loop().call_later(_LEASE / 3, self._renew)
+        self._loop = get_running_loop()
+        self._timer = self._loop.call_later(_LEASE / 3, self._renew)
 
     def _renew(self) -> None:
         until = time.time() + _LEASE
@@ -283,7 +292,7 @@ class _Lease:
                 "UPDATE claim SET expires_at = ? WHERE key = ? AND token = ?", (until, self._key, self._token)
             )
         )
-        self._timer = asyncio.get_running_loop().call_later(_LEASE / 3, self._renew)
+        self._timer = self._loop.call_later(_LEASE / 3, self._renew)
 
     def stop(self) -> None:
         self._timer.cancel()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Self
-from uuid import uuid4
 
 from osmosis_synthesize.cost.ledger import spent_today
 from osmosis_synthesize.cost.money import from_picos, show, to_picos
@@ -110,7 +110,7 @@ class Budget:
             )
 
     def _reserve_today(self, amount: int, limit: int) -> str:
-        token = uuid4().hex
+        token = os.urandom(16).hex()
 
         def work(connection: sqlite3.Connection) -> int | None:
             taken = spent_today(connection) + _reserved(connection)

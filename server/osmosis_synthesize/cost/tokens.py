@@ -16,7 +16,6 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -52,9 +51,9 @@ def _tokens(kind: str, length: int) -> float:
     """The mean number of tokens of a piece of ``length`` characters, its leading space or mark included."""
     match kind:
         case "spaced":
-            return 1.06 if length <= 12 else 1.06 + 0.3 * (length - 12)
+            return 1.04 if length <= 12 else 1.04 + 0.3 * (length - 12)
         case "bare":  # most of these are parts of identifiers
-            return 1.0 if length <= 2 else 1.2 if length <= 7 else 1.2 + 0.22 * (length - 7)
+            return 1.0 if length <= 2 else 1.15 if length <= 7 else 1.15 + 0.22 * (length - 7)
         case "caps":
             return 0.7 + 0.27 * length
         case "han":
@@ -143,6 +142,8 @@ _O200K_SHA256: Final = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b
 @cache
 def _counter() -> Callable[[str], int]:
     """What counts tokens: the user's tiktoken if it needs no download, else :func:`estimate_tokens`."""
+    from tempfile import gettempdir  # brings compression and randomness along, which nothing else here needs
+
     folder = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")
     path = (Path(folder) if folder else Path(gettempdir(), "data-gym-cache")) / _O200K_FILE
     try:
