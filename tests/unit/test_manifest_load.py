@@ -176,6 +176,14 @@ def test_what_is_null_is_as_good_as_left_out(tmp_path: Path) -> None:
     assert first["language"] == "sql"
 
 
+def test_numbers_that_json_does_not_have_are_null(tmp_path: Path) -> None:
+    # dbt 1.11 writes such a manifest where ``meta: {a: .nan, b: .inf}`` stands in a schema file
+    meta = {"a": float("nan"), "b": [float("inf"), -float("inf")], "text": "NaN, -Infinity"}
+    index = load(write(tmp_path / "manifest.json", nodes={"model.shop.m": model("m", meta=meta)}))
+
+    assert index.nodes["model.shop.m"].meta == {"a": None, "b": [None, None], "text": "NaN, -Infinity"}
+
+
 def test_windows_paths_are_posix(tmp_path: Path) -> None:
     node = model("m", original_file_path="models\\sub\\m.sql", patch_path="shop://models\\sub\\_m.yml")
     index = load(write(tmp_path / "manifest.json", nodes={"model.shop.m": node}))
@@ -330,6 +338,7 @@ def test_other_kinds_of_nodes_are_none_of_ours(tmp_path: Path) -> None:
         (b"{", "half-written"),
         (b"no json", "half-written"),
         (b"\xff\xfe{", "half-written"),
+        (b'{"a": NaN', "half-written"),
         (b"[" * 100_000, "no manifest|half-written"),
         (b"[]", "no manifest"),
         (b"{}", "no manifest"),

@@ -54,7 +54,7 @@ def load_catalog(path: Path) -> Catalog:
     except OSError as error:
         raise ManifestError(f"The catalog {path} cannot be read: {error.strerror}.", path=path, hint=hint) from error
     try:
-        raw = msgspec.json.decode(data, type=_Catalog)
+        raw = decode.read_file(data, _Catalog)
     except decode.DECODE_ERRORS as error:
         raise ManifestError(f"{path} is no whole catalog: {error}.", path=path, hint=hint) from error
     tables = raw.nodes | raw.sources

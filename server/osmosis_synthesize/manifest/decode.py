@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 
 from osmosis_synthesize.manifest.model import Column, DocBlock, Macro, Node, Test
 from osmosis_synthesize.names import RESOURCE_TYPES, ResourceType
+
+T = TypeVar("T")
 
 Body = msgspec.Raw | memoryview
 """The JSON of one node, test, … as a slice of a larger buffer."""
@@ -161,8 +163,32 @@ _decode_docs = msgspec.json.Decoder(dict[str, _Doc]).decode
 _decode_macros = msgspec.json.Decoder(dict[str, _Macro]).decode
 _decode_catalog_node = msgspec.json.Decoder(_CatalogNode).decode
 
-DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What msgspec raises on bytes that are not what was expected."""
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What is raised on bytes that are not what was expected."""
+
+
+def read_file(data: bytes, kind: type[T]) -> T:
+    """A whole file of dbt's as ``kind``.
+
+    What is ``.nan`` or ``.inf`` in YAML, in ``meta`` say, dbt writes as ``NaN`` and ``Infinity``, which JSON does not
+    have. Such a file is read more slowly, and these values as null.
+
+    Raises:
+        msgspec.ValidationError: it is JSON, but not of this kind.
+        ValueError: it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        if b"NaN" not in data and b"Infinity" not in data:
+            raise
+        import json
+
+        plain = json.loads(data, parse_constant=lambda _: None)
+        return msgspec.json.decode(msgspec.json.encode(plain), type=kind)
+
 
 _CONFIG_KEYS: Final = frozenset({
     "check_cols",

@@ -46,6 +46,7 @@ class Index:
         self.contents = contents
         self.nodes: Mapping[str, Node] = _Nodes(contents)
         """Models, seeds, snapshots and source tables that are enabled, by ``unique_id``, sorted by it."""
+        self._tests: dict[str, tuple[Test, ...]] = {}
 
     @property
     def path(self) -> Path:
@@ -64,10 +65,10 @@ class Index:
 
     def tests_of(self, unique_id: str) -> tuple[Test, ...]:
         """The data tests attached to a node or its columns, sorted by ``unique_id``; none for an unknown node."""
-        cached = self._tests.get(unique_id)
-        if cached is None:
-            cached = self._tests[unique_id] = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
-        return cached
+        tests = self._tests.get(unique_id)
+        if tests is None:
+            tests = self._tests[unique_id] = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
+        return tests
 
     def parents(self, unique_id: str) -> tuple[str, ...]:
         """The nodes it is built from directly, sorted; none for an unknown node."""
@@ -220,10 +221,6 @@ class Index:
             if card.schema_path is not None:
                 by_file.setdefault((card.schema_package, card.schema_path), {})[card.unique_id] = None
         return by_file
-
-    @cached_property
-    def _tests(self) -> dict[str, tuple[Test, ...]]:
-        return {}
 
     @cached_property
     def _tests_at(self) -> dict[str, list[int]]:

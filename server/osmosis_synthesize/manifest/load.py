@@ -96,7 +96,7 @@ def _read(path: Path) -> _Manifest:
     except OSError as error:
         raise ManifestError(f"The manifest {path} cannot be read: {error.strerror}.", path=path) from error
     try:
-        return msgspec.json.decode(data, type=_Manifest)
+        return decode.read_file(data, _Manifest)
     except msgspec.ValidationError as error:
         raise ManifestError(f"{path} is no manifest of dbt: {error}.", path=path, hint=_REWRITE) from error
     except decode.DECODE_ERRORS as error:
