@@ -805,11 +805,12 @@ def test_no_yaml_reader_is_loaded_where_nothing_is_set(tmp_path: Path) -> None:
     write(tmp_path, "name: shop\nmodels: {shop: {+materialized: view}}\n")
     script = """
 import sys
+before = set(sys.modules)
 from pathlib import Path
 from osmosis_synthesize.settings import load_settings
 load_settings(Path(sys.argv[1]), environ={})
 heavy = {"ruamel", "platformdirs", "tomllib", "difflib", "importlib.metadata", "asyncio", "json"}
-print(sorted(heavy & set(sys.modules)))
+print(sorted(heavy & (set(sys.modules) - before)))
 """
     done = subprocess.run(
         [sys.executable, "-I", "-c", script, tmp_path], capture_output=True, text=True, check=True, timeout=60
