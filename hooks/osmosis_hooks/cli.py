@@ -11,8 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from osmosis_synthesize import __version__
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 _EXIT_CODES = """\
 exit codes:
@@ -80,6 +84,29 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "directory", nargs="?", type=Path, default=Path("osmosis-demo"), metavar="DIR", help="default: %(default)s"
     )
+
+    cache = commands.add_parser(
+        "cache", help="the replies that were paid for: where they are, how many, carry them elsewhere"
+    )
+    cache.add_argument("action", choices=["path", "stats", "clear", "export", "import"])
+    cache.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines to write or read; default: standard output or input",
+    )
+
+    spend = commands.add_parser("spend", help="what calls cost")
+    spend.add_argument(
+        "--since", type=_moment, metavar="DATE", help="2026-01-31, or 7d for the last seven days; default: ever"
+    )
+    spend.add_argument(
+        "--by", choices=["model", "project", "node", "day"], default="model", help="default: %(default)s"
+    )
+    spend.add_argument(
+        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+    )
     return parser
 
 
@@ -115,6 +142,9 @@ def _add_filling(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--llm-cache", action=argparse.BooleanOptionalAction, default=None, help="use cached replies"
     )
+    command.add_argument(
+        "--debug-prompts", type=Path, metavar="DIR", help="write each prompt and reply to a file in DIR"
+    )
     command.add_argument("--llm-concurrency", metavar="N", help="calls under way at once")
 
 
@@ -123,6 +153,19 @@ def _percent(text: str) -> float:
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is no percentage from 0 to 100")
     return value
+
+
+def _moment(text: str) -> dt.datetime:
+    import datetime as dt
+
+    try:
+        if text.endswith("d"):
+            return dt.datetime.now().astimezone() - dt.timedelta(days=int(text[:-1]))
+        return dt.datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text} is no date like 2026-01-31 and no number of days like 7d"
+        ) from error
 
 
 if __name__ == "__main__":

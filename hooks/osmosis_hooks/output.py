@@ -36,9 +36,9 @@ def usd(amount: Decimal | None) -> str:
     return f"${amount:.{min(digits, 8)}f}"
 
 
-def count(number: int, noun: str) -> str:
-    """``1 gap``, ``2 gaps``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+def count(number: int, noun: str, nouns: str | None = None) -> str:
+    """``1 gap``, ``2 gaps``; ``nouns`` where the plural is not made by an s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:

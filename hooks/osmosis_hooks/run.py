@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import TextIO
 
 from osmosis_hooks.output import count, unified_diff, usd, write_json
@@ -28,7 +29,16 @@ def main(options: argparse.Namespace) -> int:
     code = 0
     with Store.open() as store:
         for project, request in requests(options):
-            outcomes = asyncio.run(fill(project, request, store, mode=mode_of(options), write=not options.diff))
+            outcomes = asyncio.run(
+                fill(
+                    project,
+                    request,
+                    store,
+                    mode=mode_of(options),
+                    write=not options.diff,
+                    prompts=options.debug_prompts,
+                )
+            )
             tell(project, outcomes, out)
             if options.diff:
                 (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
@@ -49,10 +59,12 @@ def mode_of(options: argparse.Namespace) -> Mode:
     return "offline" if options.offline else "call"
 
 
-async def fill(project: Project, request: Request, store: Store, *, mode: Mode, write: bool) -> list[NodeOutcome]:
+async def fill(
+    project: Project, request: Request, store: Store, *, mode: Mode, write: bool, prompts: Path | None = None
+) -> list[NodeOutcome]:
     """Fill what is asked for and give the outcome of each node, parents first."""
     gaps = project.survey(request).gaps
-    caller = project.caller(store, mode=mode)
+    caller = project.caller(store, mode=mode, prompts=prompts)
     outcomes: list[NodeOutcome] = []
     try:
         async with aclosing(project.run(gaps, caller, write=write)) as finished:

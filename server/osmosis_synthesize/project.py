@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import posixpath
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,7 +22,7 @@ from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import Naming, Survey, gap_of_undocumented, relative, select_matches, survey
 from osmosis_synthesize.errors import WriteError
-from osmosis_synthesize.names import EntryKey
+from osmosis_synthesize.names import EntryKey, short_name
 
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.call import Caller, Mode
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from osmosis_synthesize.store import Store
 
 _NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
+
+_MOST_NAMED: Final = 3
+"""How many nodes a note names."""
 
 _FLUSH_SECONDS: Final = 1.0
 """How long finished texts may wait before they are written; what was paid for is in the cache meanwhile."""
@@ -93,10 +96,11 @@ class Project:
         Raises:
             ManifestError: there is no manifest, or it cannot be read.
         """
-        from osmosis_synthesize.manifest.load import load
+        from osmosis_synthesize.manifest.snapshot import load
+        from osmosis_synthesize.store import default_folder
 
         catalog = self.catalog_path if self._catalog_given or self.catalog_path.exists() else None
-        index = load(self.manifest_path, catalog=catalog)
+        index = load(self.manifest_path, catalog=catalog, folder=default_folder() / "manifests")
         self.notes += index.warnings
         return index
 
@@ -148,6 +152,7 @@ class Project:
         by_node: dict[str, tuple[Gap, ...]] = {}
         for gap in gaps:
             by_node[gap.unique_id] = (*by_node.get(gap.unique_id, ()), gap)
+        self._note_stale(by_node)
         return Work(
             self.index,
             Descriptions(self.index, self.drafts, self.root, self.placeholders),
@@ -166,8 +171,11 @@ class Project:
             settings.bulk_threshold,
         )
 
-    def caller(self, store: Store, *, mode: Mode = "call") -> Caller:
-        """The way to the provider that the settings name. It is made, and its SDK imported, at the first call."""
+    def caller(self, store: Store, *, mode: Mode = "call", prompts: Path | None = None) -> Caller:
+        """The way to the provider that the settings name. It is made, and its SDK imported, at the first call.
+
+        ``prompts`` is a folder to which each prompt and reply is written, for whoever wants to read them.
+        """
         from osmosis_synthesize.cache import Cache
         from osmosis_synthesize.cost.budget import Budget
         from osmosis_synthesize.cost.ledger import Ledger
@@ -181,14 +189,20 @@ class Project:
         settings = self.settings
         provider, model = settings.provider, settings.model or ""
         ledger = Ledger(store)
-        prices = Prices(store, {name: Price.flat(*price) for name, price in settings.pricing.items()})
+        own = {name: Price.flat(*price) for name, price in settings.pricing.items()}
+        # A repository may price what nobody else knows; it may not make a dear model look cheap.
+        trusted = not settings.origin("pricing").from_repository
+        prices = Prices(store, own if trusted else {})
+
+        def find_price() -> Price | None:
+            local = is_local(provider, settings.base_url)
+            return prices.price_of(provider, model, base_url=settings.base_url, local=local) or own.get(model)
+
         books = Books(
             ledger,
             Budget(store, max_run=settings.max_cost_per_run, max_day=settings.max_cost_per_day),
             TokenEstimator(ledger, provider, model),
-            lambda: prices.price_of(
-                provider, model, base_url=settings.base_url, local=is_local(provider, settings.base_url)
-            ),
+            find_price,
             project=self.layout.name,
         )
         return Caller(
@@ -200,6 +214,7 @@ class Project:
             deterministic=provider == "facts",
             base_url=settings.base_url,
             concurrency=settings.concurrency,
+            prompts=prompts,
         )
 
     async def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
@@ -227,6 +242,25 @@ class Project:
         finally:
             if write:
                 self._write()
+
+    def _note_stale(self, unique_ids: Iterable[str]) -> None:
+        """Say once which of these nodes the manifest knows in an older form."""
+        from osmosis_synthesize.manifest.staleness import staleness
+
+        nodes = [self.index.nodes[unique_id] for unique_id in unique_ids if unique_id in self.index.nodes]
+        stale = [
+            short_name(node.unique_id)
+            for node in nodes
+            if node.resource_type != "source"  # nothing but YAML, and that is read from the file
+            and node.package_name == self.index.metadata.project_name
+            and staleness(node, self.root, manifest=self.manifest_path) in {"changed", "gone"}
+        ]
+        if stale:
+            names = ", ".join(stale[:_MOST_NAMED]) + (", …" if len(stale) > _MOST_NAMED else "")
+            self.notes.append(
+                f"{shown(self.manifest_path)} is older than {len(stale)} of the nodes with gaps ({names}). "
+                "Run `dbt parse`, or `dbt compile` where compiled SQL matters."
+            )
 
     def _write(self) -> None:
         """Write what has changed. A file that cannot be written is noted, and keeps no other from being written."""

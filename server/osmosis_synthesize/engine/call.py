@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
+from pathlib import Path
 from typing import Final, Literal
 
 from osmosis_synthesize.cache import Cache, Claim, request_key
@@ -102,6 +105,7 @@ class Caller:
         deterministic: bool = False,
         base_url: str | None = None,
         concurrency: int = 8,
+        prompts: Path | None = None,
     ) -> None:
         """Nothing is opened or imported until the first call.
 
@@ -114,6 +118,7 @@ class Caller:
             deterministic: see :attr:`Provider.deterministic`; such a provider needs no cache and no network.
             base_url: part of the cache key: the same model name may mean another model elsewhere.
             concurrency: calls under way at once.
+            prompts: a folder for copies of what is sent and what comes back; nothing is written elsewhere.
         """
         self.author = author
         self.deterministic = deterministic
@@ -126,6 +131,7 @@ class Caller:
         self._provider: Provider | None = None
         self._slots = asyncio.Semaphore(concurrency)
         self._hopeless: ProviderError | None = None
+        self._prompts = prompts
 
     def declines(self) -> Declined | None:
         """Why no call will be made, whatever is asked; ``None`` if one may be."""
@@ -230,6 +236,8 @@ class Caller:
             if maybe_paid:
                 reservation.settle(None)
             raise
+        if self._prompts is not None:
+            _write_prompt(self._prompts, purpose, request, reply)
         price = self._price
         cost = price.cost(reply.usage) if price is not None else None
         row = entry(reply.usage, cost, _OUTCOMES[reply.finish])
@@ -278,3 +286,13 @@ class Caller:
 
 
 _OUTCOMES: Final[dict[str, Outcome]] = {"stop": "answered", "length": "cut-off", "refusal": "refused"}
+
+
+def _write_prompt(folder: Path, purpose: Purpose, request: Request, reply: Reply) -> None:
+    """Copy a prompt and its reply to a file of their own, readable by the user alone."""
+    text = "\n\n".join(f"--- {message.role}\n{message.content}" for message in request.messages)
+    name = f"{purpose.unique_id}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}.txt"
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(f"{text}\n\n--- reply ({reply.finish})\n{reply.text}\n")
