@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _TOO_STRICT: Final = frozenset({"found unexpected ':'"})
 """What the extension's libyaml says of `{url: http://x}`, which dbt's reader takes; the parser in Python does, too."""
 
+_COLON: Final = re.compile(r"\s*:")
+
 _MAX_DEPTH: Final = 100
 """Deeper texts are refused: trees are walked recursively, and no schema file is a tenth as deep."""
 
@@ -64,11 +66,11 @@ def compose(text: str) -> Target | None:
     body = text[base:] if base else text
     try:
         try:
-            return _build(_events(body), base)
+            return _build(text, _events(body), base)
         except MarkedYAMLError as error:
             if cast("Any", error).problem not in _TOO_STRICT:
                 raise
-            return _build(_slow_events(body), base)
+            return _build(text, _slow_events(body), base)
     except MarkedYAMLError as error:
         fault: Any = error
         mark = fault.problem_mark or fault.context_mark
@@ -79,6 +81,14 @@ def compose(text: str) -> Target | None:
         if found is None:
             raise Unreadable(f"no valid YAML: {error}", 0) from None
         raise Unreadable(f"no valid YAML: U+{ord(found[0]):04X} is not allowed in it", found.start()) from None
+
+
+def _settle_empty_values(mapping: Map, text: str) -> None:
+    """Put empty values right behind their colon: the parsers have them anywhere up to the next token."""
+    for key, value in mapping.pairs:
+        if value.start == value.end and isinstance(value, Scalar):
+            colon = _COLON.match(text, key.end)
+            value.start = value.end = colon.end() if colon is not None else key.end
 
 
 _Events: TypeAlias = "Callable[[], object]"
@@ -103,7 +113,7 @@ def _slow_events(text: str) -> _Events:
     return lambda: next(events, None)
 
 
-def _build(next_event: _Events, base: int) -> Target | None:
+def _build(text: str, next_event: _Events, base: int) -> Target | None:
     from ruamel.yaml import events
 
     scalar_event: Any = events.ScalarEvent
@@ -148,6 +158,7 @@ def _build(next_event: _Events, base: int) -> Target | None:
             collection.end = event.end_mark.index + base
             if isinstance(collection, Map):
                 collection.pairs = list(zip(children[::2], children[1::2], strict=True))
+                _settle_empty_values(collection, text)
             else:
                 collection.items = children
             children = opened[-1][1] if opened else roots

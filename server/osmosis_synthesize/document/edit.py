@@ -13,7 +13,9 @@ from osmosis_synthesize.document.prove import is_as_expected
 from osmosis_synthesize.document.style import FileStyle, file_style
 from osmosis_synthesize.errors import EditRejected
 from osmosis_synthesize.names import ResourceType
-from osmosis_synthesize.text import apply_edits
+from osmosis_synthesize.text import Span, TextEdit, apply_edits, line_ending
+
+_FIRST_LINE: Final = "version: 2"
 
 _NOT_PROVEN: Final = "the edited text would not read back as the old one with this change and nothing else"
 
@@ -26,6 +28,8 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
     the reason; the others are made. ``line_width`` is where long texts are folded: ``None`` means the file's own habit,
     else 80.
     """
+    if document.root is None and not document.problems:
+        return _begin(document, changes, line_width)
     style = file_style(document, line_width)
     plan = plan_changes(document, changes, style)
     text = _proven(document, plan)
@@ -39,6 +43,22 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
             rejected = [*rejected, *(Rejected(change, _NOT_PROVEN) for change in sound)]
             plan, text = Plan(), document.text
     return Edited(text, tuple(plan.edits), tuple(rejected))
+
+
+def _begin(document: Document, changes: Sequence[Change], line_width: int | None) -> Edited:
+    """Edit a text that holds nothing but blanks and comments: what is written goes behind them."""
+    text = document.text
+    newline = line_ending(text)
+    begun = parse(
+        text + ("" if text.endswith(("\n", "\r", "\ufeff")) or not text else newline) + _FIRST_LINE + newline
+    )
+    if begun.root is None:
+        return Edited(text, (), tuple(plan_changes(document, changes, FileStyle()).rejected))
+    edited = edit(begun, changes, line_width=line_width)
+    if not edited.edits:
+        return Edited(text, (), edited.rejected)
+    end = Span(len(text), len(text))
+    return Edited(edited.text, (TextEdit(end, edited.text[len(text) :]),), edited.rejected)
 
 
 def _proven(document: Document, plan: Plan) -> str | None:
@@ -69,15 +89,14 @@ def new_schema_file(resource_type: ResourceType, entries: Sequence[NewEntry], li
     """The text of a schema file that holds just ``entries``, all of one resource type.
 
     Raises:
-        EditRejected: an entry has no name, a text that YAML cannot hold, or a version, or comes twice.
+        EditRejected: an entry has no name, a version, or a text that YAML cannot hold; or it comes twice; or it is a source's
+            table, which only the file that declares its source can hold.
     """
-    document = parse("version: 2" + line_ending)
-    style = FileStyle(newline=line_ending)
-    if resource_type == "source":
-        raise EditRejected("a source is declared by people: its tables are added to the file that declares it.")
-    plan = plan_changes(document, entries, style)
-    text = _proven(document, plan)
-    if plan.rejected or text is None:
-        reasons = "; ".join(rejected.reason for rejected in plan.rejected)
-        raise EditRejected(f"the new schema file cannot be written: {reasons or _NOT_PROVEN}.")
-    return text
+    strange = [entry for entry in entries if entry.key.resource_type != resource_type]
+    if strange:
+        raise EditRejected(f"`{strange[0].key}` is no {resource_type}: a new schema file holds entries of one type.")
+    edited = edit(parse(_FIRST_LINE + line_ending), entries)
+    if edited.rejected:
+        reasons = "; ".join(rejected.reason for rejected in edited.rejected)
+        raise EditRejected(f"The new schema file cannot be written: {reasons}.")
+    return edited.text

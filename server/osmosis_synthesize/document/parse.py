@@ -339,6 +339,8 @@ class _Reader:
     def misspelt(self, fields: Fields) -> str | None:
         """Why nothing is to be written beside a text whose key is a misspelt ``description``."""
         for name, (key, value) in fields.pairs.items():
+            if name == "description:":  # `{description:}`, where libyaml and dbt's reader disagree
+                return f"write a blank behind `description:` on line {self.line(key.start)}"
             if name[:1] in "dD" and _looks_like_description(name) and _has_text(value):
                 why = f"`{name}` on line {self.line(key.start)} holds a text: write its key as `description`"
                 self.problem(key, f"dbt ignores `{name}`: write it as `description`")

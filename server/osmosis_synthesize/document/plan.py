@@ -55,7 +55,11 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
 
     Edits at one offset come in the order in which their texts must stand: descriptions, then columns, then entries.
     """
-    planner = _Planner(document, style)
+    if document.root is None:
+        reason = document.problems[0].message if document.problems else "there is nothing in it"
+        rejected = [Rejected(change, f"the file cannot be edited: {reason}") for change in changes]
+        return Plan(rejected=rejected)
+    planner = _Planner(document, document.root, style)
     columns: dict[EntryKey, list[NewColumn]] = {}
     entries: dict[tuple[ResourceType, str | None], list[NewEntry]] = {}
     for change in changes:
@@ -74,13 +78,14 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
 
 
 class _Planner:
-    def __init__(self, document: Document, style: FileStyle) -> None:
+    def __init__(self, document: Document, root: Map, style: FileStyle) -> None:
         self.document = document
+        self.root = root
         self.text = document.text
         self.lines = document.lines
         self.style = style
         self.plan = Plan()
-        self.shared = shared_nodes(document.root) if document.root is not None and "*" in document.text else {}
+        self.shared = shared_nodes(root) if "*" in document.text else {}
 
     @contextmanager
     def making(self, changes: Sequence[Change]) -> Generator[None]:
@@ -145,11 +150,12 @@ class _Planner:
             ):
                 raise CannotEdit("the value to be replaced has a comment in its first line")
             self.replace(start, end, new)
-        elif mapping.flow and self.text[start - 1] != ":":
+        elif start == key.end:
             self.replace(start, start, ": " + new)  # {name: x, description}
-        elif behind.strip() or behind in ("", " "):
-            at = start + (behind == " ")
-            self.replace(at, at, new if at > start else " " + new)
+        elif behind == " ":
+            self.replace(end + 1, end + 1, new)
+        elif behind.strip() or not behind:
+            self.replace(end, end, " " + new)
         else:
             self.replace(start, rest, " " + new)
 
@@ -213,10 +219,8 @@ class _Planner:
         with self.making(accepted):
             if resource_type == "source":
                 self.add_items(self.source(source), "tables", items)
-            elif self.document.root is not None:
-                self.add_items(self.document.root, SECTIONS[resource_type], items)
             else:
-                raise CannotEdit("the file has no entries yet, and nothing to append to")
+                self.add_items(self.root, SECTIONS[resource_type], items)
 
     def check_entry(self, entry: NewEntry, accepted: Sequence[NewEntry]) -> None:
         key = entry.key
@@ -236,7 +240,7 @@ class _Planner:
 
     def source(self, name: str | None) -> Map:
         """The mapping of the source of that name."""
-        value = fields_of(self.document.root).value("sources") if self.document.root is not None else None
+        value = fields_of(self.root).value("sources")
         sources = resolved(value) if value is not None else None
         for item in sources.items if isinstance(sources, Seq) else ():
             mapping = resolved(item)
@@ -285,7 +289,7 @@ class _Planner:
             column = column_of(self.document, owner.pairs[0][0].start)
             dash = column + self.style.sequence_indent
             lines = f"{' ' * column}{key}:{self.style.newline}{self.new_items(items, dash, key)}"
-            separated = owner is self.document.root and self.top_level_is_separated()
+            separated = owner is self.root and self.top_level_is_separated()
             self.insert_lines(self.behind_comments(end, column - 1), lines, blank=separated)
         self.plan.expected.pairs.setdefault(id(owner), []).append((key, data))
 
@@ -364,11 +368,11 @@ class _Planner:
 
     def top_level_is_separated(self) -> bool:
         """Whether blank lines stand between the top-level keys (or there is only one)."""
-        root = self.document.root
-        if root is None or len(root.pairs) < 2:
+        pairs = self.root.pairs
+        if len(pairs) < 2:
             return True
-        end = content_end(root.pairs[-2][1], self.text)
-        first, last = self.lines.line_of(end), self.lines.line_of(root.pairs[-1][0].start)
+        end = content_end(pairs[-2][1], self.text)
+        first, last = self.lines.line_of(end), self.lines.line_of(pairs[-1][0].start)
         return any(not self.lines.line_text(line).strip() for line in range(first + 1, last))
 
 

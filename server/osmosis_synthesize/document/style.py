@@ -43,14 +43,14 @@ class FileStyle:
 def file_style(document: Document, line_width: int | None) -> FileStyle:
     """Read the habits of a file off its descriptions and lists."""
     text, lines = document.text, document.lines
-    short: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
     empty: Counter[str] = Counter()
     long: Counter[LongStyle] = Counter()
     body_indents: Counter[int] = Counter()
     widths: list[int] = []
     for place in document.places.values():
         value = value_of(place.node, "description")
-        if not isinstance(value, Scalar) or place.node.flow:
+        if not isinstance(value, Scalar):
             continue
         if is_null(value) or not value.value.strip():
             if value.style in ("'", '"'):
@@ -64,14 +64,13 @@ def file_style(document: Document, line_width: int | None) -> FileStyle:
             indent = len(second) - len(second.lstrip(" ")) - key_column
             if 0 < indent <= 8:
                 body_indents[indent] += 1
-        if value.style in ("|", ">") or last == first:
-            short[value.style] += 1
-        if is_long:
+        texts[value.style] += 1
+        if is_long and not place.node.flow:
             long["block" if value.style in ("|", ">") else "flow" if last > first else "line"] += 1
         if last > first and is_long and value.style != "|":
             widths.append(max(len(lines.line_text(line)) for line in range(first, last + 1)))
-    usual = _most(short) or _most(empty) or ""
-    quotes = Counter({quote: short[quote] * 100 + empty[quote] for quote in ("'", '"')})
+    usual = _most(texts) or _most(empty) or ""
+    quotes = Counter({quote: texts[quote] * 100 + empty[quote] for quote in ("'", '"')})
     long_style: LongStyle = _most(long) or "block"  # type: ignore[assignment]
     if long_style == "line" and line_width is not None:
         long_style = "block"
@@ -82,12 +81,18 @@ def file_style(document: Document, line_width: int | None) -> FileStyle:
         other_quote="'" if quotes["'"] > quotes['"'] else '"',
         always_block=usual if usual in ("|", ">") else "",
         long=long_style,
-        width=line_width or min(max(max(widths, default=DEFAULT_WIDTH), 40), 160),
+        width=line_width or _width(widths),
         body_indent=_most(body_indents) or 2,
         sequence_indent=sequence_indent,
         dash_gap=dash_gap,
         blank_between_columns=blank,
     )
+
+
+def _width(widths: list[int]) -> int:
+    """Where a file breaks its texts, judged by the longest line of each: the more texts, the surer."""
+    widest = max(widths, default=DEFAULT_WIDTH)
+    return min(max(widest, 40 if len(widths) >= 3 else DEFAULT_WIDTH), 160)
 
 
 def column_of(document: Document, offset: int) -> int:
