@@ -42,6 +42,11 @@ class Rendered(NamedTuple):
     problem: str | None = None
     """Why there is no SQL."""
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether something in the SQL is not resolved."""
+        return UNRESOLVED in self.sql
+
 
 class Renderer:
     """Renders the models of one manifest. Macros are compiled once, and run in each model's own sandbox."""

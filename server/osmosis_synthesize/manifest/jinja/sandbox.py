@@ -69,18 +69,18 @@ class LimitReached(Exception):
 class Unresolved(ChainableUndefined):
     """A value nobody knows without a warehouse, or that is not defined at all. Whatever is done to it, it stays one."""
 
-    sandbox: ClassVar[Sandbox]
-    """Each sandbox has its own subclass, which knows it."""
+    _sandbox: ClassVar[Sandbox]
+    """Each sandbox has its own subclass, which knows it. Templates cannot read names with an underscore."""
 
     def __str__(self) -> str:
         return UNRESOLVED
 
     def __bool__(self) -> bool:
-        self.sandbox.doubtful = self.sandbox.doubtful or self._undefined_name == "execute"
+        self._sandbox.doubtful = self._sandbox.doubtful or self._undefined_name == "execute"
         return False
 
     def __iter__(self) -> Any:
-        self.sandbox.doubtful = True
+        self._sandbox.doubtful = True
         return iter(())
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Unresolved:  # pyright: ignore[reportIncompatibleMethodOverride]  (jinja2's own raises)
@@ -88,7 +88,7 @@ class Unresolved(ChainableUndefined):
         return self
 
     def __len__(self) -> int:
-        self.sandbox.doubtful = True
+        self._sandbox.doubtful = True
         return 0
 
     def __eq__(self, other: object) -> bool:
@@ -167,7 +167,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops: frozenset[str] = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, *, seconds: float) -> None:
-        unresolved = type("UnresolvedHere", (Unresolved,), {"sandbox": self})
+        unresolved = type("UnresolvedHere", (Unresolved,), {"_sandbox": self})
         super().__init__(
             undefined=unresolved, extensions=["jinja2.ext.do"], optimized=False, finalize=self.written, cache_size=0
         )

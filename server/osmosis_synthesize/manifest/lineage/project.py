@@ -128,6 +128,9 @@ class Lineages(Mapping[str, NodeLineage]):
             )
             if rendered is not None and not rendered.complete:
                 lineage = msgspec.structs.replace(lineage, complete=False)
+            if rendered is not None and rendered.is_partial and lineage.problem is not None:
+                problem = f"{lineage.problem} (dbt has not compiled it, and not all of its Jinja could be resolved)"
+                lineage = msgspec.structs.replace(lineage, problem=problem)
         self._traced[unique_id] = lineage
         if unique_id not in self._schema:
             names = tuple(column.name for column in lineage.columns)

@@ -166,6 +166,11 @@ class Resolver:
             ctes = ctes.before
         return None
 
+    def reads_itself(self, node: Any) -> bool:
+        """Whether a subquery inside ``node`` reads the model's own earlier rows."""
+        tables: Iterator[exp.Table] = node.find_all(exp.Table)
+        return any(self._relations.find(_table_parts(table)) == self._own_id for table in tables)
+
     def _cte(self, found: Ctes) -> Relation:
         done = self._done.get(id(found.cte))
         if done is not None:
@@ -397,7 +402,7 @@ class Resolver:
         return added
 
     def _table(self, table: exp.Table, ctes: Ctes | None) -> Relation:
-        parts = tuple(part.name.lower() for part in table.parts)
+        parts = _table_parts(table)
         ephemeral = len(parts) == 1 and parts[0].startswith(EPHEMERAL_PREFIX)
         cte = None if ephemeral else self.find_cte(table, ctes)
         if cte is not None:
@@ -687,6 +692,10 @@ class Resolver:
         if not isinstance(alias, exp.TableAlias):
             return []
         return [(column.name, self._key(column)) for column in alias.columns]
+
+
+def _table_parts(table: exp.Table) -> tuple[str, ...]:
+    return tuple(part.name.lower() for part in table.parts)
 
 
 def _through(relation: Relation) -> Relation:

@@ -151,6 +151,7 @@ def _shape(query: Any, resolver: Resolver, wording: Wording) -> tuple[tuple[str,
             filters += [
                 wording.condition(condition, resolver.references(condition, ctes, scope))
                 for condition in _conjuncts(where.this)
+                if not resolver.reads_itself(condition)  # which rows an incremental run adds says nothing of them all
             ]
         group = query.args.get("group")
         distinct = query.args.get("distinct")
@@ -239,4 +240,5 @@ def _group_name(
         for output in relation.columns:
             if fold(output.name) == fold(item.name):
                 return output.name
-    return wording.condition(item, columns)
+    text = wording.condition(item, columns)
+    return next((output.name for output in relation.columns if wording.of(output.value) == text), text)
