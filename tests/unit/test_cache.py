@@ -264,6 +264,16 @@ class TestClaim:
                     await asyncio.sleep(0.01)
         assert store.read(lambda connection: connection.execute("SELECT count(*) FROM claim").fetchone()) == (0,)
 
+    async def test_is_not_renewed_any_longer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("osmosis_synthesize.cache.shared._LEASE", 0.03)
+        troubles: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+        with Store.open(tmp_path / "other") as store:
+            async with Cache(store).claim(KEY):
+                pass
+        await asyncio.sleep(0.03)  # a renewal left behind would now meet a closed store
+        assert troubles == []
+
     @pytest.mark.parametrize(
         ("machine", "started", "expires_in", "taken"),
         [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from osmosis_synthesize.cost.budget import Budget
 from osmosis_synthesize.cost.ledger import Entry, Ledger
 from osmosis_synthesize.errors import BudgetExceeded
-from osmosis_synthesize.owner import this_process
+from osmosis_synthesize.owner import Owner, _owner_of, this_process
 from osmosis_synthesize.store import Store
 
 
@@ -115,19 +116,18 @@ class TestReservations:
         Budget(store, max_day=Decimal(1)).reserve(Decimal(1))
 
     @pytest.mark.parametrize(
-        ("machine", "started", "expires_in", "counts"),
+        ("owner", "expires_in", "counts"),
         [
-            ("elsewhere", "1", 100.0, True),
-            ("elsewhere", "1", -1.0, False),
-            (this_process().machine, this_process().started, -1.0, True),
-            (this_process().machine, "1", 100.0, False),
+            (Owner("elsewhere", 1, "1"), 100.0, True),
+            (Owner("elsewhere", 1, "1"), -1.0, False),
+            (this_process(), -1.0, True),
+            (_owner_of(os.getppid()), -1.0, True),
+            (this_process()._replace(started="1"), 100.0, False),
         ],
-        ids=["elsewhere", "elsewhere, run out", "alive, however long it takes", "ended"],
+        ids=["elsewhere", "elsewhere, run out", "this", "another alive, however long it takes", "ended"],
     )
-    def test_of_the_living_count(
-        self, store: Store, machine: str, started: str, expires_in: float, counts: bool
-    ) -> None:
-        row = ("token", 10**12, machine, this_process().pid, started, time.time() + expires_in)
+    def test_of_the_living_count(self, store: Store, owner: Owner, expires_in: float, counts: bool) -> None:
+        row = ("token", 10**12, *owner, time.time() + expires_in)
         store.write(lambda connection: connection.execute("INSERT INTO reservation VALUES (?, ?, ?, ?, ?, ?)", row))
         budget = Budget(store, max_day=Decimal("1.5"))
         if counts:

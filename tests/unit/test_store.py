@@ -120,14 +120,24 @@ class TestMigrations:
     def test_many_processes_may_create_it_at_once(self, tmp_path: Path) -> None:
         program = (
             "import pathlib, sys; from osmosis_synthesize.store import Store\n"
-            "with Store.open(pathlib.Path(sys.argv[1])) as store:\n"
-            "    print(store.warnings, store.shared)"
+            "print('ready', flush=True); sys.stdin.readline()\n"
+            "for number in range(30):\n"
+            "    with Store.open(pathlib.Path(sys.argv[1], str(number))) as store:\n"
+            "        assert store.shared, store.warnings\n"
+            "        assert store.warnings == []\n"
         )
-        command = [sys.executable, "-W", "error", "-c", program, str(tmp_path / "cache")]
+        command = [sys.executable, "-W", "error", "-c", program, str(tmp_path)]
         children = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(6)
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)
         ]
-        assert [child.communicate(timeout=60)[0] for child in children] == ["[] True\n"] * 6
+        for child in children:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write("\n")
+            child.stdin.flush()
+        assert [(child.communicate(timeout=60), child.returncode)[1] for child in children] == [0] * 5
 
 
 class TestDamage:
