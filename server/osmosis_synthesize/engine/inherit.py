@@ -90,9 +90,6 @@ _LOSSY: Final = (
     ),
 )
 
-_DEEPEST: Final = 200
-"""Steps upstream after which the search gives up; it keeps a strange graph from exhausting Python's stack."""
-
 
 def inherit(
     unique_id: str, column: str, *, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts
@@ -119,39 +116,56 @@ class _Search:
         self.lineage = lineage
         self.texts = texts
         self.found: dict[tuple[str, str], Inheritance] = {}
-        self.steps = 0
 
     def of(self, unique_id: str, column: str) -> Inheritance:
-        place = (unique_id, fold(column))
-        if place not in self.found:
-            if self.steps >= _DEEPEST:
-                return Nothing(f"nothing is documented within {_DEEPEST} steps upstream")
-            # What stands here while the answer is sought is what a cycle finds.
-            self.found[place] = Nothing("it is made of itself")
-            self.steps += 1
-            self.found[place] = self._search(unique_id, column)
-            self.steps -= 1
-        return self.found[place]
+        """What a column inherits; its sources are answered first, without recursion, for a graph may be deep."""
+        stack = [(unique_id, column)]
+        entered: set[tuple[str, str]] = set()
+        while stack:
+            place = _place(*stack[-1])
+            if place in self.found:
+                stack.pop()
+            elif place not in entered:
+                entered.add(place)
+                stack += [source for source in self._sources(*stack[-1]) if _place(*source) not in entered]
+            else:
+                self.found[place] = self._search(*stack.pop())
+        return self.found[_place(unique_id, column)]
+
+    def _sources(self, unique_id: str, column: str) -> list[tuple[str, str]]:
+        """The columns that have no text of their own, and whose inheritance decides on this one's."""
+        traced = self._traced(unique_id, column)
+        if isinstance(traced, Nothing):
+            return []
+        if traced is None:
+            sources = [(parent, column) for parent in self.graph.parents(unique_id)]
+        else:
+            sources = list(traced.sources) if _passes_on(traced) else []
+        return [source for source in sources if self.texts.known(*source) is None]
 
     def _search(self, unique_id: str, column: str) -> Inheritance:
+        traced = self._traced(unique_id, column)
+        if isinstance(traced, Nothing):
+            return traced
+        return self._by_lineage(traced) if traced is not None else self._by_name(unique_id, column)
+
+    def _traced(self, unique_id: str, column: str) -> ColumnLineage | Nothing | None:
+        """The column's lineage; ``None`` where only its name is known."""
         node = self.lineage.get(unique_id)
         known = node.column(column) if node is not None else None
         if known is not None and known.kind != "unknown":
-            return self._by_lineage(known)
+            return known
         if node is not None and node.problem is None and node.complete and known is None:
             return Nothing("its SQL does not return this column")
-        return self._by_name(unique_id, column)
+        return None
 
     def _by_lineage(self, column: ColumnLineage) -> Inheritance:
         if not column.sources:
             return Nothing("it is not made of any upstream column")
+        if not _passes_on(column):
+            return Nothing(f"it is computed: {column.expression}" if column.expression else "it is computed")
         steps = [self._step(source, name, _how(column)) for source, name in column.sources]
-        if column.kind == "derived":
-            if column.note not in {"union", "coalesce"}:
-                return Nothing(f"it is computed: {column.expression}" if column.expression else "it is computed")
-            merged = _agreeing(steps, "union")
-        else:
-            merged = _agreeing(steps, "union" if len(steps) > 1 else _how(column))
+        merged = _agreeing(steps, "union" if len(steps) > 1 else _how(column))
         if (
             isinstance(merged, Inheritable)
             and column.kind == "cast"
@@ -169,7 +183,8 @@ class _Search:
         known = self.texts.known(unique_id, name)
         if known is not None:
             return Inheritable(known.text, Upstream(unique_id, name, how), 1)
-        return _through(self.of(unique_id, name), how)
+        # A source that is not answered by now is made of this very column.
+        return _through(self.found.get(_place(unique_id, name), Nothing("it is made of itself")), how)
 
     def _by_name(self, unique_id: str, column: str) -> Inheritance:
         """All that is known is that a parent has a column of that name: the nearest documented ones must agree."""
@@ -185,6 +200,15 @@ class _Search:
             return doubts[0] if doubts else Nothing("no upstream column of that name has a description")
         nearest = min(hit.depth for hit in hits)
         return _agreeing([hit for hit in hits if hit.depth == nearest], "same name")
+
+
+def _place(unique_id: str, column: str) -> tuple[str, str]:
+    return unique_id, fold(column)
+
+
+def _passes_on(column: ColumnLineage) -> bool:
+    """Whether a column's values are those of its sources, so that their meaning may be its own."""
+    return column.kind != "derived" or column.note in {"union", "coalesce"}
 
 
 def _speaks_of_type(text: str | None, cast: str | None) -> bool:
