@@ -1,8 +1,12 @@
-"""YAML's side: schema files as slots, and edits to them. The only code that knows YAML."""
+"""YAML's side: schema files as slots, and edits to them. The only code that knows YAML.
+
+ruamel.yaml is imported when the first text is read, the code that edits when it is first asked for.
+"""
 
 from __future__ import annotations
 
-from osmosis_synthesize.document.edit import edit, new_schema_file
+from typing import TYPE_CHECKING, Any
+
 from osmosis_synthesize.document.model import (
     Change,
     Document,
@@ -16,7 +20,10 @@ from osmosis_synthesize.document.model import (
     Slot,
     SlotState,
 )
-from osmosis_synthesize.document.parse import DEFAULT_PLACEHOLDERS, is_gap, is_placeholder, parse
+from osmosis_synthesize.document.reader import DEFAULT_PLACEHOLDERS, is_gap, is_placeholder, parse
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.document.editor import edit, new_schema_file
 
 __all__ = [
     "DEFAULT_PLACEHOLDERS",
@@ -37,3 +44,11 @@ __all__ = [
     "new_schema_file",
     "parse",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in {"edit", "new_schema_file"}:
+        from osmosis_synthesize.document import editor
+
+        return getattr(editor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

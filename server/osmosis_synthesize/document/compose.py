@@ -24,7 +24,7 @@ _MAX_DEPTH: Final = 100
 """Deeper texts are refused: trees are walked recursively, and no schema file is a tenth as deep."""
 
 # What YAML 1.1 calls no printable character (YAML 1.2 agrees): https://yaml.org/spec/1.1/#c-printable
-_NOT_PRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_PRINTABLE: Final = r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 class Unreadable(Exception):
@@ -77,7 +77,7 @@ def compose(text: str) -> Target | None:
         reason = " ".join(str(part) for part in (fault.context, fault.problem) if part)
         raise Unreadable(f"no valid YAML: {reason}", base + mark.index if mark is not None else 0) from None
     except (YAMLError, UnicodeEncodeError) as error:
-        found = _NOT_PRINTABLE.search(text)
+        found = re.search(_NOT_PRINTABLE, text)
         if found is None:
             raise Unreadable(f"no valid YAML: {error}", 0) from None
         raise Unreadable(f"no valid YAML: U+{ord(found[0]):04X} is not allowed in it", found.start()) from None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from osmosis_synthesize.document.model import Change, Document, Fill, NewColumn, NewEntry, Rejected
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, content_end, is_null, resolved
-from osmosis_synthesize.document.parse import TOP_LEVEL, fields_of, shared_nodes
 from osmosis_synthesize.document.prove import Expected
+from osmosis_synthesize.document.reader import TOP_LEVEL, fields_of, shared_nodes
 from osmosis_synthesize.document.render import (
     KEY,
     Data,

@@ -40,12 +40,13 @@ _TO_ESCAPE = re.compile(
     r"[^\x20\x21\x23-\x5b\x5d-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _BREAKABLE = re.compile(r"(?<=[^ ]) (?=[\w(])")
 
 
 def has_surrogates(text: str) -> bool:
     """Whether a text holds half a character, which no YAML can hold."""
-    return any("\ud800" <= character <= "\udfff" for character in text)
+    return _SURROGATE.search(text) is not None
 
 
 def is_plain_safe(text: str, *, flow: bool = False) -> bool:

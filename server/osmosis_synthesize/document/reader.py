@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from osmosis_synthesize.document.compose import Unreadable, compose
@@ -362,7 +362,10 @@ def _has_text(value: Node) -> bool:
     return isinstance(target, Scalar) and not is_null(target) and bool(target.value.strip())
 
 
+@lru_cache(maxsize=512)  # a file has the same few keys thousands of times
 def _looks_like_description(name: str) -> bool:
+    from difflib import SequenceMatcher
+
     lowered = name.lower()
     if name == "description" or not 4 <= len(name) <= 14:
         return False

@@ -7,9 +7,9 @@ from typing import Final
 
 from osmosis_synthesize.document.compose import Unreadable, compose
 from osmosis_synthesize.document.model import Change, Document, Edited, NewEntry, Rejected
-from osmosis_synthesize.document.parse import parse
 from osmosis_synthesize.document.plan import Plan, plan_changes
 from osmosis_synthesize.document.prove import is_as_expected
+from osmosis_synthesize.document.reader import parse
 from osmosis_synthesize.document.style import FileStyle, file_style
 from osmosis_synthesize.errors import EditRejected
 from osmosis_synthesize.names import ResourceType
