@@ -101,7 +101,7 @@ MIGRATIONS: Final[tuple[str, ...]] = (
 
 _TABLES: Final = frozenset({"reply", "reply_total", "claim", "ledger", "reservation", "price"})
 
-_BUSY_SECONDS: Final = 10.0
+_BUSY_SECONDS: Final = 5.0
 """How long a write waits for other processes' writes."""
 
 # Result codes of SQLite that speak of the file's content, and of its surroundings (https://sqlite.org/rescode.html).

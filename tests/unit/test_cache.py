@@ -141,6 +141,12 @@ class TestReplies:
         assert cache.clear() == 1
         assert (cache.stats().replies, cache.stats().size, cache.stats().oldest) == (0, 0, None)
 
+    def test_one_can_be_removed(self, cache: Cache) -> None:
+        cache.put(KEY, kept())
+        cache.put("b" * 64, kept())
+        cache.remove(KEY)
+        assert (cache.get(KEY), cache.stats().replies) == (None, 1)
+
     def test_too_old_ones_are_not_used_and_removed(self, store: Store) -> None:
         Cache(store).put(KEY, kept(at=time.time() - 10 * 86400))
         assert Cache(store, max_age_days=11).get(KEY) is not None

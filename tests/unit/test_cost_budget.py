@@ -65,6 +65,7 @@ class TestMessages:
         with Store.open(tmp_path / "file" / "cache") as broken:
             with pytest.raises(BudgetExceeded, match="OSMOSIS_CACHE_DIR"):
                 Budget(broken, max_day=cents(100)).reserve(cents(1))
+            Budget(broken, max_day=cents(100)).reserve(cents(0))
             Budget(broken, max_run=cents(100)).reserve(cents(1)).settle(cents(1))
 
 
@@ -82,6 +83,13 @@ class TestReservations:
                 reservation.settle(Decimal("0.1"))
         with pytest.raises(BudgetExceeded):
             budget.reserve(Decimal("0.000000000001"))
+
+    def test_what_is_free_fits_always(self, store: Store) -> None:
+        spend(store, cents(500))
+        budget = Budget(store, max_run=cents(10), max_day=cents(10))
+        budget.reserve(cents(0)).settle(cents(0))
+        with pytest.raises(BudgetExceeded, match=r"\$0\.00 is left"):
+            budget.reserve(cents(1))
 
     def test_settling_gives_the_rest_back(self, store: Store) -> None:
         budget = Budget(store, max_run=cents(100))

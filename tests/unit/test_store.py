@@ -272,5 +272,12 @@ class TestOwner:
             pytest.skip("this system does not tell when a process started")
         assert has_ended(me._replace(started="1"))
 
+    @pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot be asked about")
+    def test_where_nobody_tells_when_it_started_the_number_decides(self) -> None:
+        assert not has_ended(this_process()._replace(started=""))
+        with subprocess.Popen([sys.executable, "-c", ""]) as child:
+            child.wait(timeout=30)
+        assert has_ended(this_process()._replace(pid=child.pid, started=""))
+
     def test_another_machines_process_is_not_judged(self) -> None:
         assert not has_ended(Owner("elsewhere", 1, "1"))

@@ -93,6 +93,8 @@ class Budget:
                 )
             return Reservation(self, None, 0)
         amount = to_picos(upper_bound)
+        if amount == 0:
+            return Reservation(self, None, 0)  # what is free fits into any budget, even one that is used up
         with self._lock:
             if self._max_run is not None and self._run + amount > self._max_run:
                 raise _exceeded(amount, self._max_run, self._run, "run", "max_cost_per_run")
