@@ -22,7 +22,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.providers.base import ProviderConfig
 
 Protocol = Literal["openai", "anthropic", "ollama"]
 Behaviour = Literal["answer", "hang", "reset", "drip", "cut off"]
@@ -125,15 +128,16 @@ class FakeLLMServer:
         """How many requests got a good answer."""
         self.input_tokens = 0
         self.output_tokens = 0
-        self.most_at_once = 0
         self.describe: Callable[[str], str] = made_up
         """The description of a column (or, for an empty name, of the table)."""
+        self.first_request = threading.Event()
         self.closing = threading.Event()
         self._script: deque[Fault] = deque()
         self._always: Fault | None = None
         self._dislikes: dict[str, str] = {}
         self._seen: set[str] = set()
         self._active = 0
+        self._at_once: list[int] = []
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._http = _Server(("127.0.0.1", port), _Handler)
@@ -148,6 +152,10 @@ class FakeLLMServer:
     def url(self) -> str:
         """The root: OpenAI's base URL is ``url + "/v1"``, the others' is this."""
         return f"http://127.0.0.1:{self.port}"
+
+    def most_at_once(self, after: int = 0) -> int:
+        """How many requests were under way at once at most, not counting the first ``after`` requests."""
+        return max(self._at_once[after:], default=0)
 
     def script(self, *faults: Fault | None) -> None:
         """What the next requests get, in this order; ``None`` is a plain answer. Afterwards all get plain ones."""
@@ -178,6 +186,7 @@ class FakeLLMServer:
         """Record a request and say what it gets."""
         with self._lock:
             self.requests.append(recorded)
+            self.first_request.set()
             if self.key is not None and _key(recorded.headers) != self.key:
                 return wrong_key(_key(recorded.headers))
             sent = json.dumps(recorded.body)
@@ -197,7 +206,8 @@ class FakeLLMServer:
     def enter(self, by: int) -> None:
         with self._lock:
             self._active += by
-            self.most_at_once = max(self.most_at_once, self._active)
+            if by > 0:
+                self._at_once.append(self._active)
 
     def keep(self, connection: socket.socket, *, still: bool) -> None:
         with self._lock:
@@ -209,6 +219,27 @@ class FakeLLMServer:
             known = prefix in self._seen
             self._seen.add(prefix)
         return tokens(prefix) if known else 0
+
+
+BASE_PATHS = {"openai": "/v1", "openai-compatible": "/v1", "azure": "", "anthropic": "", "ollama": ""}
+"""Below a server's ``url``, by the providers' names."""
+
+
+def config_for(server: FakeLLMServer, name: str, **changes: Any) -> ProviderConfig:
+    """The configuration of a provider that speaks to ``server``, with waits that are quick."""
+    from osmosis_synthesize.providers.base import ProviderConfig
+    from osmosis_synthesize.secret import Secret
+
+    values: dict[str, Any] = {
+        "name": name,
+        "model": f"{name}-model",
+        "api_key": Secret("sk-tests-0123456789", origin="A_TEST"),
+        "base_url": server.url + BASE_PATHS[name],
+        "retry_wait": 0.01,
+        "timeout": 10.0,
+        "max_retries": 2,
+    }
+    return ProviderConfig(**values | changes)
 
 
 class _Server(ThreadingHTTPServer):

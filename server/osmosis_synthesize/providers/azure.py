@@ -43,13 +43,14 @@ class AzureProvider(ChatProvider):
                 "The provider azure has no address.",
                 hint="Set AZURE_OPENAI_ENDPOINT to your resource's: https://NAME.openai.azure.com",
             )
+        checked = endpoint.resolve(config, default_url=None, own_hosts=_ROW.hosts)
         if config.api_key is None:
             raise ProviderSetupError(
                 "The provider azure has no key.", hint=f"Set {' or '.join(_ROW.key_variables)} in your environment."
             )
         super().__init__(
             config,
-            endpoint.resolve(config, default_url=None, own_hosts=_ROW.hosts),
+            checked,
             key_hint=f"Check {config.api_key.origin}; tokens expire, keys belong to one resource.",
             model_hint="Check the deployment (AZURE_OPENAI_DEPLOYMENT), api_version and AZURE_OPENAI_ENDPOINT.",
         )

@@ -176,4 +176,4 @@ class ProviderConfig:
     retry_wait: float = 0.5
     """Seconds before the first retry; each further wait is twice as long, up to 16 times this, and jittered."""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What only one provider knows: ``api_version``, ``deployment``, ``num_ctx``, …"""
+    """What only one provider knows: ``api_version``, ``deployment``, …"""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
-from urllib.parse import urlsplit
 
 from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint
@@ -18,76 +16,26 @@ if TYPE_CHECKING:
     from osmosis_synthesize.providers.base import ProviderConfig
     from osmosis_synthesize.providers.capabilities import Part
 
-_HEADERS: Final = ("host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length")
+_HEADERS: Final = (
+    *("host", "accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"),
+    "x-stainless-raw-response",  # how the SDK tells itself what to return
+)
 """What leaves besides the key. The SDK would add headers of the user's OpenAI account from the environment."""
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A server that people use often: its name stands for its address."""
-
-    url: str
-    key_variables: tuple[str, ...]
-
-    @property
-    def host(self) -> str:
-        """The server's host."""
-        return urlsplit(self.url).hostname or ""
-
-
-PRESETS: Final[dict[str, Preset]] = {
-    "lm-studio": Preset("http://127.0.0.1:1234/v1", ("LM_STUDIO_API_KEY",)),
-    "vllm": Preset("http://127.0.0.1:8000/v1", ("VLLM_API_KEY",)),
-    "llama-cpp": Preset("http://127.0.0.1:8080/v1", ("LLAMA_API_KEY",)),
-    "gemini": Preset("https://generativelanguage.googleapis.com/v1beta/openai", ("GEMINI_API_KEY", "GOOGLE_API_KEY")),
-    "openrouter": Preset("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
-    "groq": Preset("https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
-    "mistral": Preset("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
-    "deepseek": Preset("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",)),
-    "together": Preset("https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
-    "xai": Preset("https://api.x.ai/v1", ("XAI_API_KEY",)),
-}
-"""By the name that ``base_url`` may hold instead of an address."""
-
-
-def preset_for(base_url: str | None) -> Preset | None:
-    """The preset that ``base_url`` names, or whose remote host it points to."""
-    if base_url is None:
-        return None
-    if base_url in PRESETS:
-        return PRESETS[base_url]
-    try:
-        host = urlsplit(base_url).hostname
-    except ValueError:
-        return None
-    remote = (preset for preset in PRESETS.values() if not endpoint.is_loopback(preset.host))
-    return next((preset for preset in remote if preset.host == host), None)
-
-
 class CompatibleProvider(ChatProvider):
-    """A chat completions server at ``base_url``: an address, or a preset's name."""
+    """A chat completions server: at ``base_url``, or at the address of the preset that the provider's name is."""
 
     limit_names: ClassVar[tuple[Part, ...]] = ("max_tokens", "max_completion_tokens")
 
     def __init__(self, config: ProviderConfig) -> None:
-        preset = preset_for(config.base_url)
-        if config.base_url is None:
+        row = BUILT_IN[config.name]
+        checked = endpoint.resolve(config, default_url=row.default_url, own_hosts=row.hosts)
+        wanted = " or ".join(row.key_variables) or "the server's own settings"
+        if checked.own and config.api_key is None:
             raise ProviderSetupError(
-                "The provider openai-compatible has no address.",
-                hint=f"Set base_url (OSMOSIS_LLM_BASE_URL) to your server's, or to one of: {', '.join(PRESETS)}.",
-            )
-        if config.base_url in PRESETS and preset is not None:
-            config = replace(config, base_url=preset.url)
-        # A host that a repository chose gets a key only if that is the host's own one, not one for somewhere else.
-        own = preset is not None and (config.api_key is None or config.api_key.origin in preset.key_variables)
-        checked = endpoint.resolve(
-            config, default_url=None, own_hosts=(preset.host,) if preset is not None and own else ()
-        )
-        wanted = " or ".join(preset.key_variables if preset else BUILT_IN["openai-compatible"].key_variables)
-        if preset is not None and not checked.loopback and config.api_key is None:
-            raise ProviderSetupError(
-                f"The provider {config.name} has no key for {checked.host}.",
-                hint=f"Set {wanted} in your environment.",
+                f"The provider {config.name} has no key.",
+                hint=f"Set {wanted} in your environment, or choose another provider.",
             )
         super().__init__(config, checked, key_hint=f"Check {wanted}.")
 

@@ -7,8 +7,9 @@ choice. A host is fine if it is the provider's own, is this machine, or was chos
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from osmosis_synthesize.errors import ProviderSetupError
@@ -16,7 +17,10 @@ from osmosis_synthesize.errors import ProviderSetupError
 if TYPE_CHECKING:
     from osmosis_synthesize.providers.base import ProviderConfig
 
-TRUST_VARIABLE = "OSMOSIS_LLM_TRUSTED_HOSTS"
+TRUST_VARIABLE: Final = "OSMOSIS_LLM_TRUSTED_HOSTS"
+
+# Anything else could be read as one host here and as another where the request is sent.
+_PLAIN_HOST: Final = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]*:[0-9a-f:.]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ def resolve(config: ProviderConfig, *, default_url: str | None, own_hosts: tuple
     except ValueError:
         host = ""
         parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not host:
+    if parts.scheme not in {"http", "https"} or not _PLAIN_HOST.fullmatch(host):
         raise ProviderSetupError(
             f"The base_url of the provider {config.name}{where} is no http or https URL.",
             hint="Write it like https://llm.example.com/v1.",

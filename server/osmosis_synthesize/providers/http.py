@@ -25,6 +25,8 @@ def make_client(
 
     ``only_headers`` names, in lower case, the headers that may leave; all others are dropped from each request.
     """
+    import ssl
+
     import httpx2
 
     quieten()
@@ -34,6 +36,8 @@ def make_client(
             del request.headers[header]
 
     return httpx2.AsyncClient(
+        # Loading the certificates takes longer than a local model's shortest answers, and http needs none.
+        verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if endpoint.url.startswith("http://") else True,
         timeout=httpx2.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout)),
         # Each redirect is an error to us: it would carry the key, and the prompt, to wherever it points.
         follow_redirects=False,

@@ -53,7 +53,7 @@ class Limiter:
 
     def speed_up(self) -> None:
         """A call succeeded. As many successes as there are places add one place."""
-        self._limit = min(self._ceiling, self._limit + 1 / self._limit)
+        self._limit = min(self._ceiling, self._limit + 1 / self.limit)
         self._wake()
 
     async def _enter(self) -> None:

@@ -5,10 +5,8 @@ Facts: https://docs.ollama.com/api/chat.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint, faults
 from osmosis_synthesize.providers.base import Reply, Usage
 from osmosis_synthesize.providers.http import make_client
@@ -28,7 +26,7 @@ SMALLEST_CONTEXT: Final = 4096
 """Tokens; Ollama's own default."""
 
 _CHARACTERS_A_TOKEN: Final = 3
-"""On the safe side for SQL and English; a prompt that does not fit is cut by Ollama without a word."""
+"""On the safe side for SQL and English."""
 
 _ROOM_FOR_REPLY: Final = 2048
 """Tokens left for a reply whose length is not limited."""
@@ -37,8 +35,8 @@ _ROOM_FOR_REPLY: Final = 2048
 class OllamaProvider(RemoteProvider["httpx2.AsyncClient"]):
     """A model that Ollama runs.
 
-    Option: ``num_ctx``, the size of the context in tokens. Where it is not set it is made to fit the prompt, in steps
-    of powers of two, since Ollama loads the model anew for each size.
+    The size of the context is made to fit the prompt, in steps of powers of two, since Ollama loads the model anew for
+    each size; without that it would cut a longer prompt without a word.
     """
 
     limit_names: ClassVar[tuple[Part, ...]] = ("max_tokens",)
@@ -46,15 +44,12 @@ class OllamaProvider(RemoteProvider["httpx2.AsyncClient"]):
     expected: ClassVar[str] = "chat reply"
 
     def __init__(self, config: ProviderConfig) -> None:
-        if config.base_url is not None:
-            config = replace(config, base_url=as_url(config.base_url))
         super().__init__(
             config,
             endpoint.resolve(config, default_url=_ROW.default_url, own_hosts=_ROW.hosts),
             key_hint="Check OLLAMA_API_KEY.",
             model_hint=f"Is the model there? Get it with: ollama pull {config.model}",
         )
-        self._num_ctx = _number(config)
 
     @property
     def local(self) -> bool:
@@ -74,7 +69,7 @@ class OllamaProvider(RemoteProvider["httpx2.AsyncClient"]):
         messages = request.messages
         if request.schema is not None and "json_schema" not in parts:
             messages = with_schema_in_words(messages, request.schema)
-        options: dict[str, Any] = {"num_ctx": self._num_ctx or context_for(request)}
+        options: dict[str, Any] = {"num_ctx": context_for(request)}
         if "temperature" in parts:
             options["temperature"] = request.temperature
         if "max_tokens" in parts:
@@ -114,21 +109,6 @@ def context_for(request: Request) -> int:
     return max(SMALLEST_CONTEXT, 1 << (needed - 1).bit_length())
 
 
-def as_url(host: str) -> str:
-    """``OLLAMA_HOST``, which may lack scheme and port and may name all interfaces, as the URL of a client."""
-    url = host if "://" in host else f"http://{host}"
-    scheme, _, rest = url.partition("://")
-    place, slash, path = rest.partition("/")
-    if place.startswith("[") or place.count(":") <= 1:
-        name, _, port = place.rpartition(":") if ":" in place.rpartition("]")[2] else (place, "", "")
-    else:
-        name, port = f"[{place}]", ""  # a bare IPv6 address
-    name = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(name, name)  # noqa: S104 - replaced, not bound
-    if not port and scheme == "http":
-        port = "11434"
-    return f"{scheme}://{name}{f':{port}' if port else ''}{slash}{path}"
-
-
 def read_chat(data: dict[str, Any]) -> Reply | None:
     """The reply in a chat answer; ``None`` where it is none."""
     if not isinstance(data.get("message"), dict):
@@ -139,14 +119,3 @@ def read_chat(data: dict[str, Any]) -> Reply | None:
         model=text(data, "model"),
         finish="length" if data.get("done_reason") == "length" else "stop",
     )
-
-
-def _number(config: ProviderConfig) -> int | None:
-    value = config.options.get("num_ctx")
-    if value is None:
-        return None
-    if not value.isdecimal() or int(value) < 1:
-        raise ProviderSetupError(
-            f"num_ctx is {value!r}, which is no number of tokens.", hint="Write it like 8192, or leave it out."
-        )
-    return int(value)

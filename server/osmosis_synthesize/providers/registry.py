@@ -41,6 +41,19 @@ class BuiltIn:
     """Its own hosts; ``*.`` stands for any host below."""
 
 
+def _compatible(
+    default_url: str | None = None, *, key_variables: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
+) -> BuiltIn:
+    return BuiltIn(
+        "compatible:CompatibleProvider",
+        extra="openai",
+        needs=("openai", "stamina"),
+        default_url=default_url,
+        key_variables=key_variables,
+        hosts=hosts,
+    )
+
+
 BUILT_IN: Final[dict[str, BuiltIn]] = {
     "openai": BuiltIn(
         "openai:OpenAIProvider",
@@ -74,34 +87,27 @@ BUILT_IN: Final[dict[str, BuiltIn]] = {
         key_variables=("OLLAMA_API_KEY",),
         hosts=("ollama.com",),
     ),
-    "openai-compatible": BuiltIn(
-        "compatible:CompatibleProvider",
-        extra="openai",
-        needs=("openai", "stamina"),
-        key_variables=("OPENAI_API_KEY",),  # by the convention of such servers' clients; presets have their own
+    "openai-compatible": _compatible(key_variables=("OPENAI_API_KEY",)),  # by the convention of such servers' clients
+    # Presets: servers of that kind which people use often.
+    "gemini": _compatible(
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        hosts=("generativelanguage.googleapis.com",),
     ),
+    "openrouter": _compatible(
+        "https://openrouter.ai/api/v1", key_variables=("OPENROUTER_API_KEY",), hosts=("openrouter.ai",)
+    ),
+    "lm-studio": _compatible("http://127.0.0.1:1234/v1"),
+    "vllm": _compatible("http://127.0.0.1:8000/v1"),
+    "llama.cpp": _compatible("http://127.0.0.1:8080/v1"),
     "facts": BuiltIn("facts:create"),
 }
+"""By the name that settings use."""
 
 
 def names() -> tuple[str, ...]:
     """The names of all providers, built-in ones first."""
     return (*BUILT_IN, *sorted(point.name for point in _entry_points() if point.name not in BUILT_IN))
-
-
-def key_variables(name: str, base_url: str | None = None) -> tuple[str, ...]:
-    """The environment variables that may hold the key of provider ``name`` at ``base_url``.
-
-    Each host has its own, so that a key meant for one is not sent to another. Empty for third parties' providers, which
-    look for their key themselves, and for unknown names.
-    """
-    if name == "openai-compatible":
-        from osmosis_synthesize.providers.compatible import preset_for
-
-        if (preset := preset_for(base_url)) is not None:
-            return preset.key_variables
-    row = BUILT_IN.get(name)
-    return row.key_variables if row is not None else ()
 
 
 def create(config: ProviderConfig) -> Provider:

@@ -60,8 +60,7 @@ class RemoteProvider(ABC, Generic[Client]):
             key_hint=key_hint,
             model_hint=model_hint,
         )
-        self._client: Client | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[Client] | None = None
 
     @property
     def name(self) -> str:
@@ -104,8 +103,8 @@ class RemoteProvider(ABC, Generic[Client]):
 
     async def aclose(self) -> None:
         """Close the connections."""
-        if self._client is not None:
-            await self._close_client(self._client)
+        if self._starting is not None:
+            await self._close_client(await self._starting)
 
     async def complete(self, request: Request) -> Reply:
         """Ask once.
@@ -125,11 +124,10 @@ class RemoteProvider(ABC, Generic[Client]):
             return self._read(answer, request)
 
     async def _started(self) -> Client:
-        async with self._starting:
-            if self._client is None:
-                # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
-                self._client = await asyncio.to_thread(self._make_client)
-            return self._client
+        if self._starting is None:
+            # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
+            self._starting = asyncio.create_task(asyncio.to_thread(self._make_client))
+        return await asyncio.shield(self._starting)  # a call that is cancelled leaves it to the others
 
     def _parts(self, request: Request) -> tuple[Part, ...]:
         refused = capabilities.rejected(self._endpoint.url, self.model)
