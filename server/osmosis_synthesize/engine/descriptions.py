@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from osmosis_synthesize.document import Document, is_gap
+from osmosis_synthesize.document import Document, is_gap, is_placeholder
 from osmosis_synthesize.document.model import Entry, Slot
 from osmosis_synthesize.engine.inherit import Known
 from osmosis_synthesize.engine.model import Gap
@@ -103,8 +103,7 @@ class Descriptions:
         return key, fold(column)
 
     def _real(self, text: str) -> str | None:
-        known = {fold(placeholder) for placeholder in self.placeholders}
-        return text if text.strip() and fold(text.strip().rstrip(".")) not in known else None
+        return None if is_placeholder(text, self.placeholders) else text
 
 
 class Progress:
@@ -128,10 +127,6 @@ class Progress:
     def fill(self, gap: Gap, text: str | None) -> None:
         """Note that a gap has this text now, or (``None``) that its text is on the way."""
         self._filled[gap.key, None if gap.column is None else fold(gap.column)] = text
-
-    def leave(self, gap: Gap) -> None:
-        """Note that a gap whose text was on the way stays a gap."""
-        self._filled.pop((gap.key, None if gap.column is None else fold(gap.column)), None)
 
 
 def entry_key(node: Node) -> EntryKey:

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from osmosis_synthesize.names import fold
+from osmosis_synthesize.document import is_placeholder
 
 ADAPTER_LIMITS: Final = {"bigquery": 1024}
 """Longest column description, in characters, that an adapter's warehouse takes.
@@ -23,7 +23,7 @@ _LIMIT: Final = 4000
 """Beyond this no description is a description."""
 
 _JINJA: Final = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
-_FENCE: Final = re.compile(r"\A```[\w-]*\n(.*?)\n?```\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"```[\w-]*\n")
 _SPACES: Final = re.compile(r"[ \t\f\v]+")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 _SENTENCE_END: Final = re.compile(r"[.!?。！？](?=\s|\Z)|[。！？]")
@@ -62,9 +62,12 @@ def review(text: str, *, name: str, placeholders: Collection[str], limit: int | 
     Args:
         text: as the reply holds it.
         name: what it describes; a text that only repeats it says nothing.
-        placeholders: texts that stand for "no description", without case.
+        placeholders: texts that stand for "no description"; one of them, once written, would be a gap again.
         limit: longest text the adapter takes, in characters.
     """
+    longest = min(limit or _LIMIT, _LIMIT)
+    if len(text) > 10 * _LIMIT:
+        return Unfit(f"the reply's text has {len(text)} characters, {longest} are allowed")
     cleaned = _clean(text)
     if not cleaned:
         return Unfit("the reply holds no text for it")
@@ -72,17 +75,15 @@ def review(text: str, *, name: str, placeholders: Collection[str], limit: int | 
         return Unfit("the reply's text holds Jinja, which dbt would render")
     if _ADDRESSED.search(cleaned):
         return Unfit("the reply's text speaks to its reader instead of describing the data")
-    bare = cleaned.rstrip(".!… ").strip()
-    if fold(bare) in {fold(placeholder.rstrip(".!… ")) for placeholder in placeholders}:
-        return Unfit("the reply's text is a placeholder")
-    if re.sub(r"[\W_]+", "", bare).lower() == re.sub(r"[\W_]+", "", name).lower():
-        return Unfit("the reply's text only repeats the name")
-    longest = min(limit or _LIMIT, _LIMIT)
     if len(cleaned) > longest:
         shortened = _first_sentences(cleaned, longest)
         if shortened is None:
             return Unfit(f"the reply's text has {len(cleaned)} characters, {longest} are allowed")
         cleaned = shortened
+    if is_placeholder(cleaned, placeholders):
+        return Unfit("the reply's text is a placeholder")
+    if _letters(cleaned) == _letters(name):
+        return Unfit("the reply's text only repeats the name")
     return Fit(cleaned)
 
 
@@ -92,13 +93,26 @@ def _clean(text: str) -> str:
     text = text.replace("\u0085", "\n").replace("\u00a0", " ")
     kept = (c for c in text if c in "\n\t" or c in _HARMLESS_FORMAT or unicodedata.category(c) not in _HIDDEN)
     text = unicodedata.normalize("NFC", "".join(kept)).strip()
-    if fenced := _FENCE.match(text):
-        text = fenced[1].strip()
-    closing = _QUOTES.get(text[:1])
-    if closing and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1]:
-        text = text[1:-1].strip()
     lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines))
+    return _unwrapped(_BLANK_LINES.sub("\n\n", "\n".join(lines)))
+
+
+def _unwrapped(text: str) -> str:
+    """Without the fences and quotes around it, however many."""
+    while True:
+        closing = _QUOTES.get(text[:1])
+        if (fence := _FENCE.match(text)) and len(text) > fence.end() and text.endswith("```"):
+            inner = text[fence.end() : -3]
+        elif closing and len(text) > 1 and text.endswith(closing) and closing not in text[1:-1]:
+            inner = text[1:-1]
+        else:
+            return text
+        text = inner.strip()
+
+
+def _letters(text: str) -> str:
+    """A text as one compares it with a name: ``Order ID.`` is ``order_id``."""
+    return re.sub(r"[\W_]+", "", text).lower()
 
 
 def _first_sentences(text: str, longest: int) -> str | None:
