@@ -20,16 +20,14 @@ MAX_LENGTH: Final = 400
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _BACKTICKS: Final = frozenset({"bigquery", "databricks", "spark", "hive", "mysql", "clickhouse"})
 
-_generators: Final = dict[str, type[Any]]()
-
 
 class Wording:
     """Writes the expressions of one model. Each is written once, after all were resolved: writing changes the tree."""
 
     def __init__(self, dialect: str) -> None:
         self._dialect: Final = dialect
-        self._generator: Final = _generator_class(dialect)(
-            dialect=dialect, comments=False, unsupported_level=ErrorLevel.IGNORE
+        self._generator: Final[Any] = Dialect.get_or_raise(dialect or None).generator(
+            comments=False, unsupported_level=ErrorLevel.IGNORE
         )
         self._written: Final = dict[tuple[int, bool], str | None]()
         self._keep: Final = list[Value]()
@@ -69,35 +67,24 @@ class Wording:
         return f"{_table_name(unique_id)}.{name}" if qualified else name
 
     def _write(self, formula: Formula, *, qualified: bool) -> str:
-        columns: dict[int, str] = {}
+        texts: list[tuple[Any, str]] = []
         for column, value in formula.columns:
             text = self._text(value, qualified=qualified)
             if text is not None and len(text) <= MAX_INSERTED:
                 inserted = value.formulas[0].expression if value.formulas else None
                 outermost = formula.expression is column
-                columns[id(column)] = f"({text})" if _needs_parentheses(inserted) and not outermost else text
-        outer_columns = self._generator.columns
-        self._generator.columns = columns
+                texts.append((column, f"({text})" if _needs_parentheses(inserted) and not outermost else text))
+        # A column node is given its text for as long as the writing takes: cheaper than a copy of the tree, and
+        # sqlglot's generators cannot be taught otherwise where they are compiled.
+        own = [column.args for column, _ in texts]
+        for column, text in texts:
+            column.args = {"this": exp.Var(this=text)}
         try:
-            return self._generator.sql(formula.expression)
+            written: str = self._generator.sql(formula.expression)
         finally:
-            self._generator.columns = outer_columns
-
-
-def _generator_class(dialect: str) -> type[Any]:
-    """The generator sqlglot has for a dialect, which also knows what to write for some columns."""
-    known = _generators.get(dialect)
-    if known is None:
-        base = Dialect.get_or_raise(dialect or None).generator_class
-        transforms = {**base.TRANSFORMS, exp.Column: _column_sql}
-        known = type(f"{base.__name__}Wording", (base,), {"TRANSFORMS": transforms, "columns": {}})
-        _generators[dialect] = known
-    return known
-
-
-def _column_sql(generator: Any, column: exp.Column) -> str:
-    known: str | None = generator.columns.get(id(column))
-    return known if known is not None else generator.column_sql(column)
+            for (column, _), args in zip(texts, own, strict=True):
+                column.args = args
+        return written
 
 
 def _needs_parentheses(expression: Any) -> bool:
