@@ -67,6 +67,8 @@ class Declined:
 
     reason: str
     failed: bool = False
+    error: ProviderError | None = None
+    """The failure, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Caller:
             return Declined(f"it is not in the cache, and {name} may not be called offline")
         if self._mode == "dry-run" and not self.deterministic:
             return Declined(f"dry run: {name} would be asked")
-        return Declined(str(self._hopeless), failed=True) if self._hopeless is not None else None
+        return _failed(self._hopeless) if self._hopeless is not None else None
 
     def peek(self, request: Request) -> Reply | None:
         """The cached reply, if there is one."""
@@ -191,7 +193,7 @@ class Caller:
     async def _call(self, request: Request, purpose: Purpose, claim: Claim | None) -> Answer | Declined:
         async with self._slots:
             if self._hopeless is not None:
-                return Declined(str(self._hopeless), failed=True)
+                return _failed(self._hopeless)
             try:
                 if self._provider is None:
                     self._provider = self._create()
@@ -205,7 +207,7 @@ class Caller:
             except ProviderError as error:
                 if isinstance(error, _HOPELESS):
                     self._hopeless = error
-                return Declined(str(error), failed=True)
+                return _failed(error)
 
     async def _pay(
         self,
@@ -283,6 +285,10 @@ class Caller:
             outcome=outcome,
             estimated_input_tokens=estimate,
         )
+
+
+def _failed(error: ProviderError) -> Declined:
+    return Declined(str(error), failed=True, error=error)
 
 
 _OUTCOMES: Final[dict[str, Outcome]] = {"stop": "answered", "length": "cut-off", "refusal": "refused"}

@@ -83,6 +83,8 @@ class Context:
     """(column or table, text) of the node's descriptions that exist: context and style examples at once."""
     private: frozenset[str] = frozenset()
     """Names of columns that must not be named to a provider."""
+    notes: str = ""
+    """What else a caller knows about the node, in words."""
 
 
 def build(context: Context, gaps: Sequence[Gap], style: Style) -> Request:
@@ -178,6 +180,8 @@ def _describe(context: Context, style: Style) -> str:
         parts.append("## Columns\n" + "\n".join(_line(column) for column in subject.columns))
     if context.upstream:
         parts.append("## Upstream descriptions\n" + "\n".join(_upstream_lines(context.upstream)))
+    if context.notes.strip():
+        parts.append(f"## Notes\n{context.notes.strip()}")
     if context.own:
         examples = [f"- {name}: {_one_line(text, _LONGEST_EXAMPLE)}" for name, text in context.own[:_MOST_EXAMPLES]]
         parts.append("## Descriptions that exist (follow their style)\n" + "\n".join(examples))

@@ -32,7 +32,7 @@ from osmosis_synthesize.settings.known_providers import (
 )
 from osmosis_synthesize.settings.model import Origin, Settings
 from osmosis_synthesize.settings.trust import is_own_host, is_trusted, parse_url
-from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml, read_text
+from osmosis_synthesize.settings.yaml_file import Value, YamlError, from_plain, parse_yaml, read_text
 
 _PREFIX = "OSMOSIS_LLM_"
 _OPTIONS = {"max_cost_per_run": "--llm-max-cost"}
@@ -61,6 +61,7 @@ class _Findings:
 def load_settings(
     project_dir: Path | None,
     *,
+    variables: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
     overrides_from: Literal["command line", "editor"] = "command line",
     environ: Mapping[str, str] | None = None,
@@ -68,6 +69,7 @@ def load_settings(
 ) -> Settings:
     """The settings for the project in ``project_dir`` (``None``: no project).
 
+    ``variables`` are a project's ``vars``, from a caller that has them already: they stand for its files.
     ``overrides`` are settings by name, typed or as text; ``None`` as a value means that it was not given. They count
     as the user's own words, so an editor passes ``base_url`` and ``trusted_hosts`` only from a scope that the
     repository cannot write. ``environ`` is the process's environment unless given.
@@ -80,7 +82,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     findings = _Findings()
-    from_files = {entry.key: entry for entry in _from_files(project_dir, findings)}
+    from_files = {entry.key: entry for entry in _from_repository(project_dir, variables, findings)}
     stronger = {entry.key: entry for entry in _from_environment(environ, findings)}
     stronger |= {entry.key: entry for entry in _from_overrides(overrides or {}, overrides_from, findings)}
 
@@ -166,7 +168,12 @@ def _not_allowed(entry: _Entry, error: Exception) -> str:
 # Files of the repository
 
 
-def _from_files(project_dir: Path | None, findings: _Findings) -> Iterable[_Entry]:
+def _from_repository(
+    project_dir: Path | None, variables: Mapping[str, Any] | None, findings: _Findings
+) -> Iterable[_Entry]:
+    if variables is not None:
+        yield from _from_llm(_llm(from_plain({"vars": variables}), ""), Origin("dbt_project.yml"), findings)
+        return
     if project_dir is None:
         return
     project = _read_file(project_dir / "dbt_project.yml", findings)

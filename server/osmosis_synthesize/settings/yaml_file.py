@@ -6,10 +6,10 @@ anyway (the environment has nothing else), and the readers of YAML 1.1 (dbt's) a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,16 @@ class Value:
                 return None
             value = found
         return value
+
+
+def from_plain(data: object) -> Value:
+    """What some reader of YAML made of a file, as if it had been read here. Which lines it stood in is unknown: 0."""
+    if isinstance(data, Mapping):
+        pairs = cast("Mapping[object, object]", data).items()
+        return Value({str(key): from_plain(item) for key, item in pairs}, 0)
+    if isinstance(data, list | tuple):
+        return Value(tuple(map(from_plain, cast("Sequence[object]", data))), 0)
+    return Value(None if data is None else str(data), 0)
 
 
 def read_text(path: Path) -> str | None:
