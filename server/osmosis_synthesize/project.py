@@ -176,46 +176,9 @@ class Project:
 
         ``prompts`` is a folder to which each prompt and reply is written, for whoever wants to read them.
         """
-        from osmosis_synthesize.cache import Cache
-        from osmosis_synthesize.cost.budget import Budget
-        from osmosis_synthesize.cost.ledger import Ledger
-        from osmosis_synthesize.cost.prices import Price, Prices
-        from osmosis_synthesize.cost.tokens import TokenEstimator
-        from osmosis_synthesize.engine.call import Books, Caller
-        from osmosis_synthesize.engine.model import Author
-        from osmosis_synthesize.providers.registry import create
-        from osmosis_synthesize.settings import is_local, provider_config
+        from osmosis_synthesize.calling import make_caller
 
-        settings = self.settings
-        provider, model = settings.provider, settings.model or ""
-        ledger = Ledger(store)
-        own = {name: Price.flat(*price) for name, price in settings.pricing.items()}
-        # A repository may price what nobody else knows; it may not make a dear model look cheap.
-        trusted = not settings.origin("pricing").from_repository
-        prices = Prices(store, own if trusted else {})
-
-        def find_price() -> Price | None:
-            local = is_local(provider, settings.base_url)
-            return prices.price_of(provider, model, base_url=settings.base_url, local=local) or own.get(model)
-
-        books = Books(
-            ledger,
-            Budget(store, max_run=settings.max_cost_per_run, max_day=settings.max_cost_per_day),
-            TokenEstimator(ledger, provider, model),
-            find_price,
-            project=self.layout.name,
-        )
-        return Caller(
-            Author(provider, model),
-            lambda: create(provider_config(settings)),
-            books,
-            cache=Cache(store) if settings.cache else None,
-            mode="dry-run" if mode == "call" and settings.dry_run else mode,
-            deterministic=provider == "facts",
-            base_url=settings.base_url,
-            concurrency=settings.concurrency,
-            prompts=prompts,
-        )
+        return make_caller(self.settings, store, project=self.layout.name, mode=mode, prompts=prompts)
 
     async def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
         """How these gaps would be filled; calls nobody."""

@@ -1,0 +1,74 @@
+"""Makes the way to a provider from settings: cache, budget, ledger, prices and the provider itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from osmosis_synthesize.cost.prices import Price
+    from osmosis_synthesize.engine.call import Caller, Mode
+    from osmosis_synthesize.providers.base import ProviderConfig
+    from osmosis_synthesize.settings import Settings
+    from osmosis_synthesize.store import Store
+
+
+def make_caller(
+    settings: Settings,
+    store: Store,
+    *,
+    project: str = "",
+    mode: Mode = "call",
+    prompts: Path | None = None,
+    config: ProviderConfig | None = None,
+) -> Caller:
+    """The way to the provider that the settings name. It is made, and its SDK imported, at the first call.
+
+    Args:
+        settings: which provider, its model, and the limits.
+        store: where replies are kept and money is counted.
+        project: the dbt project's name, for the ledger.
+        mode: whether a provider may be called at all.
+        prompts: a folder to which each prompt and reply is written, for whoever wants to read them.
+        config: what the provider is made from, where that is not just what the settings and the environment say.
+    """
+    from osmosis_synthesize.cache import Cache
+    from osmosis_synthesize.cost.budget import Budget
+    from osmosis_synthesize.cost.ledger import Ledger
+    from osmosis_synthesize.cost.prices import Price, Prices
+    from osmosis_synthesize.cost.tokens import TokenEstimator
+    from osmosis_synthesize.engine.call import Books, Caller
+    from osmosis_synthesize.engine.model import Author
+    from osmosis_synthesize.providers.registry import create
+    from osmosis_synthesize.settings import is_local, provider_config
+
+    provider, model = settings.provider, settings.model or ""
+    ledger = Ledger(store)
+    own = {name: Price.flat(*price) for name, price in settings.pricing.items()}
+    # A repository may price what nobody else knows; it may not make a dear model look cheap.
+    trusted = not settings.origin("pricing").from_repository
+    prices = Prices(store, own if trusted else {})
+
+    def find_price() -> Price | None:
+        local = is_local(provider, settings.base_url)
+        return prices.price_of(provider, model, base_url=settings.base_url, local=local) or own.get(model)
+
+    books = Books(
+        ledger,
+        Budget(store, max_run=settings.max_cost_per_run, max_day=settings.max_cost_per_day),
+        TokenEstimator(ledger, provider, model),
+        find_price,
+        project=project,
+    )
+    return Caller(
+        Author(provider, model),
+        lambda: create(config or provider_config(settings)),
+        books,
+        cache=Cache(store) if settings.cache else None,
+        mode="dry-run" if mode == "call" and settings.dry_run else mode,
+        deterministic=provider == "facts",
+        base_url=settings.base_url,
+        concurrency=settings.concurrency,
+        prompts=prompts,
+    )
