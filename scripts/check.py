@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -67,7 +68,15 @@ def tests() -> None:
     """All tests, on all cores, with branch coverage."""
     environment = {**os.environ, "OSMOSIS_TEST_DBT": str(DBT / "dbt")}
     _run(
-        *(TOOLS / "python", "-m", "pytest", "--numprocesses=auto", "--cov", "--cov-report=term:skip-covered", "--durations=10"),
+        *(
+            TOOLS / "python",
+            "-m",
+            "pytest",
+            "--numprocesses=auto",
+            "--cov",
+            "--cov-report=term:skip-covered",
+            "--durations=10",
+        ),
         environment=environment,
     )
 
@@ -78,7 +87,7 @@ def wheel() -> None:
         here = Path(folder)
         _run(TOOLS / "python", "-m", "build", "--wheel", "--no-isolation", "--outdir", here / "dist", ROOT)
         built = next((here / "dist").glob("*.whl"))
-        _run(TOOLS / "python", ROOT / "scripts" / "check_wheel.py", built)
+        _look_into(built)
         venv.create(here / "clean", with_pip=True, symlinks=os.name != "nt")
         python = here / "clean" / BIN / "python"
         constraints = ROOT / "requirements" / "dev.txt"
@@ -91,7 +100,11 @@ def wheel() -> None:
         for arguments in (["--version"], ["demo", "shop"], ["demo", "shop"]):
             _run(program, *arguments, folder=here, environment=environment)
         listed = subprocess.run(
-            [program, "check", "--all", "--project-dir", "shop"], cwd=here, env=environment, check=False, stdout=subprocess.DEVNULL
+            [program, "check", "--all", "--project-dir", "shop"],
+            cwd=here,
+            env=environment,
+            check=False,
+            stdout=subprocess.DEVNULL,
         )
         if listed.returncode not in {0, 1}:
             raise subprocess.CalledProcessError(listed.returncode, listed.args)
@@ -107,17 +120,41 @@ STEPS: dict[str, Callable[[], None]] = {
 }
 
 
+def _look_into(wheel: Path) -> None:
+    """The wheel brings its two packages and all their data, and nothing that is called ``server`` or ``hooks``."""
+    names = zipfile.ZipFile(wheel).namelist()
+    top = {name.split("/", 1)[0] for name in names if ".dist-info/" not in name}
+    if top != {"osmosis_synthesize", "osmosis_hooks"}:
+        raise SystemExit(f"The wheel has {sorted(top)} at its top.")
+    data = (
+        "py.typed",
+        "report.schema.json",
+        "demo/dbt_project.yml",
+        "demo/target/manifest.json",
+        "demo/target/catalog.json",
+    )
+    missing = [name for name in data if f"osmosis_synthesize/{name}" not in names]
+    if missing:
+        raise SystemExit(f"The wheel lacks {', '.join(missing)}.")
+
+
 def _environment(name: str, requirements: str) -> None:
     folder = ROOT / name
     if not (folder / BIN / "python").exists():
         shutil.rmtree(folder, ignore_errors=True)
         venv.create(folder, with_pip=True, symlinks=os.name != "nt")
-    _run(folder / BIN / "python", "-m", "pip", "install", "--quiet", "--requirement", ROOT / "requirements" / requirements)
+    _run(
+        folder / BIN / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--requirement",
+        ROOT / "requirements" / requirements,
+    )
 
 
-def _run(
-    *command: str | Path, folder: Path = ROOT, environment: dict[str, str] | None = None
-) -> None:
+def _run(*command: str | Path, folder: Path = ROOT, environment: dict[str, str] | None = None) -> None:
     words: Sequence[str] = [str(word) for word in command]
     subprocess.run(words, cwd=folder, env=environment, check=True)
 

@@ -128,6 +128,16 @@ def _add_scope(command: argparse.ArgumentParser) -> None:
 
 
 def _add_filling(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--add-columns",
+        action="store_true",
+        help="add the columns that the catalog or the SQL has and a schema file lacks",
+    )
+    command.add_argument(
+        "--upstream",
+        action="store_true",
+        help="describe columns upstream first, where several gaps would inherit from them",
+    )
     command.add_argument("--inherit-only", action="store_true", help="spend nothing at all")
     command.add_argument("--offline", action="store_true", help="no network: inheritance, cache and `facts` only")
     command.add_argument(

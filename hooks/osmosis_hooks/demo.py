@@ -24,12 +24,11 @@ def main(options: argparse.Namespace) -> int:
     _copy_to(folder)
     # The demo is about this package, not about the keys and settings of whoever tries it.
     settings = load_settings(folder, overrides={"provider": "facts"}, environ={})
-    request = Request(whole_project=True)
     with Store.open() as store:
-        planned = Project(folder, settings)
-        plan = asyncio.run(planned.plan(planned.survey(request).gaps, planned.caller(store)))
         project = Project(folder, settings)
-        outcomes = asyncio.run(fill(project, request, store, mode="call", write=True))
+        gaps = project.survey(Request(whole_project=True)).gaps
+        plan = asyncio.run(project.plan(gaps, project.caller(store)))
+        outcomes = asyncio.run(fill(project, gaps, store, mode="call", write=True))
     sys.stdout.writelines(unified_diff(project.drafts.changes()))
     print("\nThe plan was:\n")
     for line in lines(plan):

@@ -9,8 +9,9 @@ from collections import Counter
 
 from osmosis_hooks.output import count, usd
 from osmosis_hooks.run import mode_of
-from osmosis_hooks.scope import requests
+from osmosis_hooks.scope import gaps_of, requests
 from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall, Proposal, Upstream
+from osmosis_synthesize.engine.upstream import Shared
 from osmosis_synthesize.names import short_name
 from osmosis_synthesize.store import Store
 
@@ -20,10 +21,14 @@ def main(options: argparse.Namespace) -> int:
     with Store.open() as store:
         for project, request in requests(options):
             caller = project.caller(store, mode=mode_of(options))
-            plan = asyncio.run(project.plan(project.survey(request).gaps, caller))
+            gaps = gaps_of(project, request, upstream=options.upstream)
+            plan = asyncio.run(project.plan(gaps, caller))
             for note in dict.fromkeys(project.notes):
                 print(note, file=sys.stderr)
-            for line in lines(plan):
+            said = lines(plan)
+            if not options.upstream:
+                said[-1:-1] = [_saving(shared) for shared in project.shared_upstream(gaps)]
+            for line in said:
                 print(line)
         for warning in store.warnings:
             print(warning, file=sys.stderr)
@@ -57,6 +62,11 @@ def lines(plan: Plan) -> list[str]:
         f"Expected cost: {usd(plan.cost)}."
     )
     return said
+
+
+def _saving(shared: Shared) -> str:
+    served = ", ".join(gap.label for gap in shared.serves)
+    return f"{shared.gap.label}: described first (--upstream), it would save {count(shared.saves, 'description')}: {served}"
 
 
 def _name(gap: Gap) -> str:

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TextIO
 
 from osmosis_hooks.output import count, unified_diff, usd, write_json
-from osmosis_hooks.scope import requests
+from osmosis_hooks.scope import gaps_of, requests
 from osmosis_synthesize.engine.call import Mode
-from osmosis_synthesize.engine.model import Author, NodeOutcome, Proposal, Spent
+from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, Spent
 from osmosis_synthesize.errors import OsmosisError, ProviderError
-from osmosis_synthesize.project import Project, Request, shown
+from osmosis_synthesize.project import Project, shown
 from osmosis_synthesize.report import Finished, report
 from osmosis_synthesize.store import Store
 
@@ -29,16 +29,11 @@ def main(options: argparse.Namespace) -> int:
     code = 0
     with Store.open() as store:
         for project, request in requests(options):
-            outcomes = asyncio.run(
-                fill(
-                    project,
-                    request,
-                    store,
-                    mode=mode_of(options),
-                    write=not options.diff,
-                    prompts=options.debug_prompts,
-                )
+            gaps = gaps_of(project, request, upstream=options.upstream)
+            work = fill(
+                project, gaps, store, mode=mode_of(options), write=not options.diff, prompts=options.debug_prompts
             )
+            outcomes = asyncio.run(work)
             tell(project, outcomes, out)
             if options.diff:
                 (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
@@ -60,10 +55,9 @@ def mode_of(options: argparse.Namespace) -> Mode:
 
 
 async def fill(
-    project: Project, request: Request, store: Store, *, mode: Mode, write: bool, prompts: Path | None = None
+    project: Project, gaps: Sequence[Gap], store: Store, *, mode: Mode, write: bool, prompts: Path | None = None
 ) -> list[NodeOutcome]:
-    """Fill what is asked for and give the outcome of each node, parents first."""
-    gaps = project.survey(request).gaps
+    """Fill these gaps and give the outcome of each node, parents first."""
     caller = project.caller(store, mode=mode, prompts=prompts)
     outcomes: list[NodeOutcome] = []
     try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from osmosis_synthesize.discovery import find_project, projects_of
+from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.errors import ProjectNotFound, UsageError
 from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.settings import load_settings
@@ -21,6 +22,7 @@ def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
     """
     files = _existing(options.files)
     select = tuple(options.select)
+    add_columns = bool(vars(options).get("add_columns"))
     if options.all and files:
         raise UsageError(
             "--all means every schema file, so files cannot be named with it.", hint="Leave one of them out."
@@ -30,10 +32,10 @@ def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
         raise UsageError("Nothing to do: no file is named.", hint="Name schema files, or give --all.")
     if whole:
         root = options.project_dir or find_project(Path.cwd())
-        yield _open(root, options), Request(whole_project=True, select=select)
+        yield _open(root, options), Request(whole_project=True, select=select, add_columns=add_columns)
         return
     if options.project_dir is not None:
-        yield _open(options.project_dir, options), Request(files, select=select)
+        yield _open(options.project_dir, options), Request(files, select=select, add_columns=add_columns)
         return
     grouped = projects_of(files)
     if grouped.outside:
@@ -47,7 +49,7 @@ def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
             hint="Run once for each project.",
         )
     for root, group in grouped.projects.items():
-        yield _open(root, options), Request(group, select=select)
+        yield _open(root, options), Request(group, select=select, add_columns=add_columns)
 
 
 def _existing(files: list[Path]) -> tuple[Path, ...]:
@@ -70,3 +72,9 @@ def _open(root: Path, options: argparse.Namespace) -> Project:
     }
     settings = load_settings(root, overrides=overrides)
     return Project(root, settings, manifest=options.manifest, catalog=options.catalog)
+
+
+def gaps_of(project: Project, request: Request, *, upstream: bool) -> tuple[Gap, ...]:
+    """The gaps that a run fills: those asked for, with ``upstream`` also those that several of them would inherit from."""
+    gaps = project.survey(request).gaps
+    return (*gaps, *(shared.gap for shared in project.shared_upstream(gaps))) if upstream else gaps

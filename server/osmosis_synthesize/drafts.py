@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osmosis_synthesize.document import Document, edit, new_schema_file, parse
-from osmosis_synthesize.document.model import Change, Fill, NewEntry
-from osmosis_synthesize.engine.model import Gap, Proposal, Unfilled
+from osmosis_synthesize.document.model import Change, Fill, NewColumn, NewEntry
+from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
 from osmosis_synthesize.files import Source, read_source, write_source
+from osmosis_synthesize.names import EntryKey
 
 
 @dataclass(slots=True)
@@ -52,20 +53,19 @@ class Drafts:
         source = self._source(path)
         return self._buffers.get(path, source.text) if source is not None else None
 
-    def fill(self, proposals: Sequence[Proposal]) -> tuple[list[Proposal], list[Unfilled]]:
-        """Edit the proposals into their files, in memory. Gives those that were, and why the others were not."""
-        done: list[Proposal] = []
-        failed: list[Unfilled] = []
-        by_file: dict[Path, list[Proposal]] = {}
-        for proposal in proposals:
-            by_file.setdefault(proposal.gap.file, []).append(proposal)
-        for path, group in by_file.items():
-            for proposal, reason in zip(group, self._fill_file(path, group), strict=True):
-                if reason is None:
-                    done.append(proposal)
-                else:
-                    failed.append(Unfilled(proposal.gap, reason))
-        return done, failed
+    def fill(self, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
+        """Edit texts into their files, in memory; without a text, a column is added that the file lacks.
+
+        Gives, for each, why it could not be done; ``None`` where it was.
+        """
+        by_file: dict[Path, list[int]] = {}
+        for number, (gap, _) in enumerate(texts):
+            by_file.setdefault(gap.file, []).append(number)
+        reasons: list[str | None] = [None] * len(texts)
+        for path, numbers in by_file.items():
+            for number, reason in zip(numbers, self._fill_file(path, [texts[at] for at in numbers]), strict=True):
+                reasons[number] = reason
+        return reasons
 
     def flush(self) -> Iterator[Path]:
         """Write every changed file, atomically; yields each that was written.
@@ -130,34 +130,53 @@ class Drafts:
                 self._unreadable[path] = str(error)
         return self._sources.get(path)
 
-    def _fill_file(self, path: Path, proposals: Sequence[Proposal]) -> list[str | None]:
-        """For each proposal, why it could not be edited in; ``None`` where it was."""
+    def _fill_file(self, path: Path, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
         if not path.exists() and path not in self._drafts:
-            self._drafts[path] = _Draft(None, parse(_new_file(proposals)))
-            return [None] * len(proposals)
+            entries = list(_new_entries(texts).values())
+            self._drafts[path] = _Draft(None, parse(new_schema_file(entries[0].key.resource_type, entries)))
+            return [None] * len(texts)
         draft = self._draft(path)
         if draft is None:
-            return [self._unreadable[path]] * len(proposals)
+            return [self._unreadable[path]] * len(texts)
         # Slots are looked up now: earlier edits have moved what the gaps remember.
-        found = [_change(draft.document, proposal) for proposal in proposals]
-        edited = edit(draft.document, [change for change in found if not isinstance(change, str)])
+        missing = [(gap, text) for gap, text in texts if draft.document.entry(gap.key) is None]
+        entries = _new_entries(missing)
+        changes = [entries.get(gap.key) or _change(draft.document, gap, text) for gap, text in texts]
+        made = {id(change): change for change in changes if not isinstance(change, str)}
+        edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
         draft.document = parse(edited.text)
-        return [change if isinstance(change, str) else rejected.get(id(change)) for change in found]
+        return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
 
 
-def _change(document: Document, proposal: Proposal) -> Change | str:
-    """The change that a proposal asks for, or why it cannot be made any more."""
-    gap = proposal.gap
+def _new_entries(texts: Sequence[tuple[Gap, str | None]]) -> dict[EntryKey, NewEntry]:
+    """The entries that a file lacks, each with its columns."""
+    entries: dict[EntryKey, NewEntry] = {}
+    for gap, text in texts:
+        if gap.slot is None:
+            entry = entries.get(gap.key, NewEntry(gap.key))
+            if gap.addition is None:
+                entries[gap.key] = replace(entry, description=text)
+            else:
+                column = _new_column(gap, gap.addition, text)
+                entries[gap.key] = replace(entry, columns=(*entry.columns, column))
+    return entries
+
+
+def _change(document: Document, gap: Gap, text: str | None) -> Change | str:
+    """The change to an entry that the file has, or why it cannot be made any more."""
     entry = document.entry(gap.key)
+    if entry is None:
+        return f"{gap.label} is not in the file any more"
+    slot = entry.slot if gap.column is None else entry.column(gap.column)
+    if gap.addition is not None:
+        return _new_column(gap, gap.addition, text) if slot is None else f"{gap.label} has an entry by now"
     if gap.slot is None:
-        return NewEntry(gap.key, proposal.text) if entry is None else f"{gap.label} has an entry by now"
-    slot = None
-    if entry is not None:
-        slot = entry.slot if gap.column is None else entry.column(gap.column)
-    return Fill(slot, proposal.text) if slot is not None else f"{gap.label} is not in the file any more"
+        return f"{gap.label} has an entry by now"
+    if slot is None or text is None:
+        return f"{gap.label} is not in the file any more"
+    return Fill(slot, text)
 
 
-def _new_file(proposals: Iterable[Proposal]) -> str:
-    entries = [NewEntry(proposal.gap.key, proposal.text) for proposal in proposals]
-    return new_schema_file(entries[0].key.resource_type, entries)
+def _new_column(gap: Gap, addition: Addition, text: str | None) -> NewColumn:
+    return NewColumn(gap.key, gap.column or "", text, addition.data_type, addition.after)

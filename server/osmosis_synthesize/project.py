@@ -20,16 +20,26 @@ from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, load_project, schema_f
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
-from osmosis_synthesize.engine.gaps import Naming, Survey, gap_of_undocumented, relative, select_matches, survey
+from osmosis_synthesize.engine.gaps import (
+    Naming,
+    Survey,
+    gap_of_undocumented,
+    latest,
+    relative,
+    select_matches,
+    survey,
+)
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.names import EntryKey, short_name
 
 if TYPE_CHECKING:
+    from osmosis_synthesize.document import Document, Entry
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan
     from osmosis_synthesize.engine.prepare import Work
+    from osmosis_synthesize.engine.upstream import Shared
     from osmosis_synthesize.manifest.index import Index
-    from osmosis_synthesize.manifest.model import Node
+    from osmosis_synthesize.manifest.model import Node, NodeLineage
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
 
@@ -51,6 +61,8 @@ class Request:
     whole_project: bool = False
     select: tuple[str, ...] = ()
     """Names of nodes; empty for all."""
+    add_columns: bool = False
+    """Whether columns that the schema files lack are to be added."""
 
 
 class Project:
@@ -134,11 +146,37 @@ class Project:
             found = survey(document, path, naming=naming, placeholders=self.placeholders, select=request.select)
             gaps += found.gaps
             slots += found.slots
+            if request.add_columns and index is not None:
+                added = self._missing_columns(document, path, index, request.select)
+                gaps += added
+                slots += len(added)
         for gap in self._undocumented(nodes):
             if not request.select or select_matches(gap.key, gap.unique_id, request.select):
                 gaps.append(gap)
                 slots += 1
+                if request.add_columns and index is not None:
+                    added = self._columns_of(index.find(gap.key, package=self.layout.name), gap.key, gap.file)
+                    gaps += added
+                    slots += len(added)
         return Survey(tuple(gaps), slots)
+
+    def shared_upstream(self, gaps: Sequence[Gap]) -> tuple[Shared, ...]:
+        """Columns upstream that are worth being described first, because several of these gaps would inherit from them."""
+        from osmosis_synthesize.engine.descriptions import Descriptions, Progress
+        from osmosis_synthesize.engine.upstream import shared_upstream
+
+        descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders)
+        editable = {unique_id for unique_id, node in self.index.nodes.items() if self.index.is_editable(node)}
+        return shared_upstream(
+            gaps, descriptions=descriptions, lineage=self.lineage, texts=Progress(descriptions), editable=editable
+        )
+
+    @cached_property
+    def lineage(self) -> Mapping[str, NodeLineage]:
+        """Column lineage by ``unique_id``, traced when it is first asked for."""
+        from osmosis_synthesize.manifest.lineage import Lineages
+
+        return Lineages(self.index)
 
     def work(self, gaps: Sequence[Gap]) -> Work:
         """What the engine needs to fill these gaps."""
@@ -146,7 +184,6 @@ class Project:
         from osmosis_synthesize.engine.prepare import Privacy, Work
         from osmosis_synthesize.engine.prompts import Style
         from osmosis_synthesize.engine.review import ADAPTER_LIMITS
-        from osmosis_synthesize.manifest.lineage import Lineages
 
         settings = self.settings
         by_node: dict[str, tuple[Gap, ...]] = {}
@@ -156,7 +193,7 @@ class Project:
         return Work(
             self.index,
             Descriptions(self.index, self.drafts, self.root, self.placeholders),
-            Lineages(self.index),
+            self.lineage,
             by_node,
             Style(
                 language=settings.language,
@@ -197,14 +234,25 @@ class Project:
         try:
             async with aclosing(run(self.work(gaps), caller)) as outcomes:
                 async for outcome in outcomes:
-                    done, failed = self.drafts.fill(outcome.proposals)
-                    yield replace(outcome, proposals=tuple(done), unfilled=(*outcome.unfilled, *failed))
+                    yield self._edit_in(outcome)
                     if write and time.monotonic() - written >= _FLUSH_SECONDS:
                         self._write()
                         written = time.monotonic()
         finally:
             if write:
                 self._write()
+
+    def _edit_in(self, outcome: NodeOutcome) -> NodeOutcome:
+        """The outcome with what could be edited into the schema files; the rest stays a gap."""
+        from osmosis_synthesize.engine.model import Unfilled
+
+        reasons = self.drafts.fill([(proposal.gap, proposal.text) for proposal in outcome.proposals])
+        judged = list(zip(outcome.proposals, reasons, strict=True))
+        done = tuple(proposal for proposal, reason in judged if reason is None)
+        failed = tuple(Unfilled(proposal.gap, reason) for proposal, reason in judged if reason is not None)
+        # A column that was to be added is added, even if there is nothing to say about it yet.
+        self.drafts.fill([(item.gap, None) for item in outcome.unfilled if item.gap.addition is not None])
+        return replace(outcome, proposals=done, unfilled=(*outcome.unfilled, *failed))
 
     def _note_stale(self, unique_ids: Iterable[str]) -> None:
         """Say once which of these nodes the manifest knows in an older form."""
@@ -273,6 +321,29 @@ class Project:
                 if (at_home is None or at_home.entry(key) is None) and not self._has_entry(key):
                     gaps[key] = gap_of_undocumented(node, key, self._schema_file_for(node))
         return list(gaps.values())
+
+    def _missing_columns(self, document: Document, path: Path, index: Index, select: Sequence[str]) -> list[Gap]:
+        """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
+        gaps: list[Gap] = []
+        for entry in document.entries:
+            nodes = index.find(entry.key, package=self.layout.name, path=relative(path, self.root))
+            if entry.slot is None or not nodes:
+                continue
+            if not select or select_matches(entry.key, latest(nodes).unique_id, select):
+                gaps += self._columns_of(nodes, entry.key, path, document, entry)
+        return gaps
+
+    def _columns_of(
+        self,
+        nodes: Sequence[Node],
+        key: EntryKey,
+        path: Path,
+        document: Document | None = None,
+        entry: Entry | None = None,
+    ) -> Sequence[Gap]:
+        from osmosis_synthesize.engine.columns import Place, missing_columns
+
+        return missing_columns(nodes, Place(key, path, document, entry), index=self.index, lineage=self.lineage)
 
     def _has_entry(self, key: EntryKey) -> bool:
         for path in self._schema_files:

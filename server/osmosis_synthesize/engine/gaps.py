@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osmosis_synthesize.document import Document, is_gap
-from osmosis_synthesize.document.model import Entry, Slot
+from osmosis_synthesize.document.model import Slot
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.names import EntryKey
 
@@ -76,7 +76,8 @@ def survey(
             if select and not select_matches(entry.key, naming.unique_id(entry.key, nodes, None), select):
                 continue
             gaps += [
-                _gap(slot, entry, naming.unique_id(entry.key, nodes, slot.column), document, file) for slot in missing
+                gap_at(slot, entry.key, naming.unique_id(entry.key, nodes, slot.column), document, file)
+                for slot in missing
             ]
         total += len(slots)
     return Survey(tuple(gaps), total)
@@ -104,6 +105,7 @@ def relative(file: Path, project_dir: Path) -> str:
     return Path(os.path.relpath(file, project_dir)).as_posix()
 
 
-def _gap(slot: Slot, entry: Entry, unique_id: str, document: Document, file: Path) -> Gap:
+def gap_at(slot: Slot, key: EntryKey, unique_id: str, document: Document, file: Path) -> Gap:
+    """The gap that a slot of the entry ``key`` is."""
     place = document.lines.position(slot.name_span.start, "utf-32")
-    return Gap(unique_id, slot.column, entry.key, file, place.line + 1, place.character + 1, slot)
+    return Gap(unique_id, slot.column, key, file, place.line + 1, place.character + 1, slot)

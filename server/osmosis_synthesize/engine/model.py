@@ -18,6 +18,15 @@ How = Literal["pass-through", "renamed", "cast", "union", "same name", "doc bloc
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """The column that a gap is about has no entry yet: where it would be added, and with which type."""
+
+    after: str | None
+    """The nearest column before it that the entry lists; ``None`` if there is none."""
+    data_type: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A slot without a real description, and the node it belongs to."""
 
@@ -34,6 +43,8 @@ class Gap:
     """From 1, in code points."""
     slot: Slot | None
     """``None`` for an entry, or a column, that the file lacks."""
+    addition: Addition | None = None
+    """For a column that the file lacks."""
 
     @property
     def id(self) -> tuple[str, str | None]:
