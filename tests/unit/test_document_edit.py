@@ -286,6 +286,18 @@ PLACES = [
         id="of two columns of one name the last",
     ),
     pytest.param(
+        HEAD + "    description: >\n      To\n      do  \n\n    docs: {}\n",
+        {"m": "T"},
+        HEAD + "    description: >-\n      T\n\n    docs: {}\n",
+        id="blanks behind a placeholder in a block",
+    ),
+    pytest.param(
+        HEAD + "    description: TODO  \n    docs: {}\n",
+        {"m": "a\nb"},
+        HEAD + "    description: |-\n      a\n      b\n    docs: {}\n",
+        id="blanks behind a placeholder that becomes a block",
+    ),
+    pytest.param(
         HEAD + "    description: Old\n", {"m": "New"}, HEAD + "    description: New\n", id="a text, if told to"
     ),
 ]
@@ -550,6 +562,18 @@ ADDED = [
         [NewEntry(M)],
         "# ours\r\nversion: 2\r\n\r\nmodels:\r\n  - name: m\r\n",
         id="a file of comments",
+    ),
+    pytest.param(
+        "seeds:\n  - name: s\n",
+        [NewEntry(M), NewEntry(EntryKey("seed", "t"))],
+        "seeds:\n  - name: s\n\n  - name: t\n\nmodels:\n  - name: m\n",
+        id="an entry and a section at one place",
+    ),
+    pytest.param(
+        HEAD + "    versions:\n      - v: 1\n",
+        [NewColumn(M, "c"), NewColumn(EntryKey("model", "m", None, "1"), "d")],
+        HEAD + "    versions:\n      - v: 1\n        columns:\n          - name: d\n    columns:\n      - name: c\n",
+        id="a version's column and the model's at one place",
     ),
 ]
 

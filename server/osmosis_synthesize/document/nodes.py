@@ -5,6 +5,7 @@ Offsets count code points of the text, from 0. A tree is made once, by :mod:`.co
 
 from __future__ import annotations
 
+import re
 from typing import TypeAlias
 
 
@@ -91,10 +92,16 @@ def is_null(node: Node) -> bool:
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
+_BLANKS = re.compile(r"[ \t]*")
+
+
 def content_end(node: Node, text: str) -> int:
     """Where a node's own text ends, before the blank lines and comments that follow it."""
     while not isinstance(node, Alias | Scalar) and not node.flow:
         node = node.pairs[-1][1] if isinstance(node, Map) else node.items[-1]
     if isinstance(node, Scalar) and node.style in ("|", ">"):
-        return node.start + len(text[node.start : node.end].rstrip(" \t\r\n"))
+        lines = text[node.start : node.end]
+        last = len(lines.rstrip(" \t\r\n"))
+        # Blanks behind the last line's text are a part of the scalar, too.
+        return node.start + last + len(_BLANKS.match(lines, last)[0])  # type: ignore[index] - it matches nothing at least
     return node.end

@@ -70,9 +70,13 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
             columns.setdefault(change.key, []).append(change)
         else:
             entries.setdefault((change.key.resource_type, change.key.source_name), []).append(change)
-    for key, group in columns.items():
+    # Of two lists that end on the same line the inner one comes first, and new keys come behind both.
+    for key, group in sorted(columns.items(), key=lambda item: item[0].version is None):
         planner.add_columns(key, group)
-    for (resource_type, source), new in entries.items():
+    top = fields_of(document.root).pairs
+    for (resource_type, source), new in sorted(
+        entries.items(), key=lambda item: item[0][0] in SECTIONS and SECTIONS[item[0][0]] not in top
+    ):
         planner.add_entries(resource_type, source, new)
     return planner.plan
 
@@ -149,7 +153,8 @@ class _Planner:
                 and "#" in self.text[start:end].split("\n", 1)[0]
             ):
                 raise CannotEdit("the value to be replaced has a comment in its first line")
-            self.replace(start, end, new)
+            # Blanks behind the old value would become a part of a block.
+            self.replace(start, rest if self.style.newline in new and not mapping.flow else end, new)
         elif start == key.end:
             self.replace(start, start, ": " + new)  # {name: x, description}
         elif behind == " ":
