@@ -286,6 +286,8 @@ class Resolver:
 
     def _whole(self, scope: Scope) -> Relation:
         """The columns of ``*``."""
+        if len(scope.visible) == 1 and not scope.merged:
+            return _through(scope.visible[0])
         outputs: list[Output] = []
         behind: list[Behind] = []
         open_at: int | None = None
@@ -597,9 +599,12 @@ class Resolver:
 
     def _reference(self, column: exp.Column, scope: Scope) -> Value:
         args = column.args
-        if args.get("table") is None:
-            name = args["this"]
+        table, name = args.get("table"), args["this"]
+        if table is None:
             return self._unqualified(name, scope) if isinstance(name, exp.Identifier) else UNKNOWN
+        relation = scope.named.get(self._table_key(table)) if args.get("db") is None else None
+        if relation is not None:  # by far the most: `alias.column`
+            return relation.find(self._key(name), name.name) or UNKNOWN
         return self._column([part for part in column.parts if isinstance(part, exp.Identifier)], scope)
 
     def _column(self, parts: Sequence[exp.Identifier], scope: Scope) -> Value:
@@ -678,14 +683,15 @@ class Resolver:
             if not isinstance(following, exp.Expr):
                 return str(following).lower()
             identifier = following
-        text: str = identifier.this
+        text: str = identifier.args["this"]
         if self._case_blind or not identifier.args.get("quoted"):
             return text.lower()
         plain = text.upper() if self._dialect == "snowflake" else text.lower()
         return text.lower() if text == plain else f'"{text}"'
 
     def _table_key(self, name: Any) -> str:
-        return str(name.name).lower()
+        text: str = name.name
+        return text.lower()
 
     def _alias_columns(self, node: Any) -> list[tuple[str, str]]:
         alias = node.args.get("alias")

@@ -36,6 +36,8 @@ class Wording:
         """The expression a value is computed with, or its column's name; ``None`` where it is not known."""
         if value.touch == "unknown":
             return None
+        if not value.formulas:
+            return self._text(value, qualified=False)
         qualified = len({unique_id for unique_id, _ in value.sources}) > 1 and value.note != "union"
         text = self._text(value, qualified=qualified)
         return None if text is None or UNRESOLVED in text else _cut(text)
