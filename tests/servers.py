@@ -233,7 +233,7 @@ def config_for(server: FakeLLMServer, name: str, **changes: Any) -> ProviderConf
     values: dict[str, Any] = {
         "name": name,
         "model": f"{name}-model",
-        "api_key": Secret("sk-tests-0123456789", origin="A_TEST"),
+        "api_key": Secret("tests0123456789abc", origin="A_TEST"),
         "base_url": server.url + BASE_PATHS[name],
         "retry_wait": 0.01,
         "timeout": 10.0,

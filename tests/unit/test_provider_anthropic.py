@@ -42,7 +42,7 @@ async def test_the_request_is_what_the_protocol_wants_and_cached_tokens_are_coun
     sent = server.requests[0]
     mark = {"type": "ephemeral"}
     assert sent.path == "/v1/messages"
-    assert "sk-tests-0123456789" in {sent.headers.get("x-api-key"), sent.headers.get("authorization", "")[7:]}
+    assert "tests0123456789abc" in {sent.headers.get("x-api-key"), sent.headers.get("authorization", "")[7:]}
     assert sent.body == {
         "model": "anthropic-model",
         "max_tokens": 500,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+import servers
 from osmosis_synthesize import errors
 from osmosis_synthesize.providers.base import Message, ProviderConfig, Request
 from osmosis_synthesize.providers.registry import create
@@ -25,7 +26,7 @@ async def test_the_v1_endpoint_is_the_rule(path: str) -> None:
     sent = await sent_with(path, options={"deployment": "writer"})
 
     assert sent.path == "/openai/v1/chat/completions"
-    assert sent.headers["authorization"] == "Bearer sk-tests-0123456789"
+    assert sent.headers["authorization"] == "Bearer tests0123456789abc"
     assert (sent.body["model"], sent.body["max_completion_tokens"]) == ("writer", 50)
 
 
@@ -40,7 +41,7 @@ async def test_a_dated_version_means_the_deployment_s_own_path() -> None:
     sent = await sent_with(options={"deployment": "writer", "api_version": "2024-10-21"})
 
     assert sent.path == "/openai/deployments/writer/chat/completions?api-version=2024-10-21"
-    assert sent.headers["api-key"] == "sk-tests-0123456789"
+    assert sent.headers["api-key"] == "tests0123456789abc"
     assert "authorization" not in sent.headers
 
 
@@ -80,3 +81,13 @@ async def test_a_part_that_the_version_does_not_know_is_left_out() -> None:
         await provider.aclose()
 
     assert server.requests[-1].body["response_format"] == {"type": "json_object"}
+
+
+async def test_a_prompt_that_the_content_filter_stops_is_a_refusal() -> None:
+    with FakeLLMServer() as server:
+        server.always(servers.refusing("The response was filtered due to the prompt.", code="content_filter"))
+        provider = create(config_for(server, "azure"))
+        reply = await provider.complete(ASK)
+        await provider.aclose()
+
+    assert (reply.text, reply.finish, len(server.requests)) == ("", "refusal", 1)

@@ -25,7 +25,7 @@ async def test_only_the_key_and_what_http_needs_reach_the_server(monkeypatch: py
 
     sent = server.requests[0].headers
     assert "of-the-user" not in json.dumps(sent)
-    assert sent["authorization"] == "Bearer sk-tests-0123456789"
+    assert sent["authorization"] == "Bearer tests0123456789abc"
 
 
 async def test_without_a_key_none_is_sent_though_the_environment_holds_one(monkeypatch: pytest.MonkeyPatch) -> None:

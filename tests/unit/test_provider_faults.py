@@ -20,10 +20,11 @@ import servers
 from osmosis_synthesize import errors
 from osmosis_synthesize.providers.base import Message, Reply, Request
 from osmosis_synthesize.providers.registry import create
+from osmosis_synthesize.secret import Secret
 from servers import FakeLLMServer, Fault, config_for
 
 PROVIDERS = ("openai", "azure", "anthropic", "ollama", "openai-compatible")
-KEY = "sk-tests-0123456789"
+KEY = "tests0123456789abc"
 SECRET_SQL = "select margin from the_secret_board_meeting where salary > 1"
 ASK = Request((Message("user", f"Describe these 2 columns: a, b.\n{SECRET_SQL}"),), max_tokens=100)
 TRIES = 3
@@ -227,6 +228,25 @@ async def test_a_server_that_repeats_prompt_and_key_does_not_bring_them_into_the
     assert "\n" not in str(long.value)
     assert len(str(long.value)) < 600
     assert "margin" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("key", ["", "clé-secrète", "two words", "line\nbreak", "“quoted”"])
+def test_a_key_that_cannot_be_one_is_refused_without_showing_it(name: str, key: str) -> None:
+    with FakeLLMServer() as server, pytest.raises(errors.ProviderSetupError, match="The key from A_TEST") as caught:
+        create(config_for(server, name, api_key=Secret(key, origin="A_TEST")))
+
+    assert not key or key not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+async def test_a_prompt_that_is_no_unicode_text_is_sent_all_the_same(name: str) -> None:
+    with FakeLLMServer() as server:
+        provider = create(config_for(server, name))
+        await provider.complete(Request((Message("user", "Describe the column \ud800x."),)))
+        await provider.aclose()
+
+    assert "column ?x." in server.requests[0].prompt
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

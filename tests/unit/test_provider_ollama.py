@@ -83,7 +83,7 @@ async def test_a_key_is_sent_where_there_is_one() -> None:
         await provider.complete(ASK)
         await provider.aclose()
 
-    assert server.requests[0].headers["authorization"] == "Bearer sk-tests-0123456789"
+    assert server.requests[0].headers["authorization"] == "Bearer tests0123456789abc"
 
 
 def test_it_is_local_where_its_server_is() -> None:

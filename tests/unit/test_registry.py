@@ -59,6 +59,25 @@ except ProviderSetupError as error:
     assert f"pip install 'osmosis-synthesize[{extra}]'" in done.stdout
 
 
+def test_a_package_that_cannot_be_loaded_is_a_setup_error() -> None:
+    code = """
+import asyncio, sys
+sys.modules["openai._client"] = None  # what an incomplete installation looks like
+from osmosis_synthesize.errors import ProviderSetupError
+from osmosis_synthesize.providers.base import Message, ProviderConfig, Request
+from osmosis_synthesize.providers.registry import create
+provider = create(ProviderConfig("vllm", "m"))
+try:
+    asyncio.run(provider.complete(Request((Message("user", "?"),))))
+except ProviderSetupError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert "openai._client" in done.stdout
+    assert "pip install --upgrade" in done.stdout
+
+
 async def test_the_documented_third_party_provider_works(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLE)
     subject = Subject("orders", "model", asked=False, columns=(ColumnFacts("id"), ColumnFacts("b", asked=False)))

@@ -15,6 +15,7 @@ from osmosis_synthesize import errors
 from osmosis_synthesize.providers import faults
 from osmosis_synthesize.providers.base import Message, Provider, ProviderConfig, Reply, Request
 from osmosis_synthesize.providers.limiter import Limiter
+from osmosis_synthesize.providers.ollama import OllamaProvider
 from osmosis_synthesize.providers.registry import create
 from osmosis_synthesize.providers.resilient import Resilient
 from servers import FakeLLMServer, config_for
@@ -111,6 +112,18 @@ async def test_many_workers_slow_down_together_instead_of_each_trying_alone() ->
     assert at_once <= 8
     pause = server.requests[16].at - max(request.at for request in server.requests[:16])
     assert pause > 0.05
+
+
+async def test_time_in_the_queue_does_not_count() -> None:
+    with FakeLLMServer(delay=0.15) as server:
+        config = config_for(server, "ollama", timeout=0.5, max_retries=0)
+        provider = Resilient(OllamaProvider(config), config, limiter=Limiter(1))
+        await asyncio.gather(*(provider.complete(ASK) for _ in range(10)))
+        await provider.aclose()
+
+    assert server.answered == 10
+    assert server.most_at_once() == 1
+    assert server.requests[-1].at - server.requests[0].at > 0.5 * 2
 
 
 class Scripted:

@@ -14,12 +14,14 @@ from typing import Final, Literal
 Part = Literal["temperature", "max_completion_tokens", "max_tokens", "json_schema", "json_object"]
 
 # Words by which servers name a part when they refuse it.
-_NAMES: Final[dict[Part, tuple[str, ...]]] = {
-    "temperature": ("temperature",),
-    "max_completion_tokens": ("max_completion_tokens",),
-    "max_tokens": ("max_tokens", "num_predict"),
-    "json_schema": ("response_format", "schema", "structured", "output_config", "output_format", "grammar", "format"),
-    "json_object": ("response_format", "json_object", "json mode", "format"),
+_NAMES: Final[dict[Part, re.Pattern[str]]] = {
+    "temperature": re.compile(r"\btemperature\b"),
+    "max_completion_tokens": re.compile(r"\bmax_completion_tokens\b"),
+    "max_tokens": re.compile(r"\b(?:max_tokens|num_predict)\b"),
+    "json_schema": re.compile(
+        r"\b(?:response_format|output_config|output_format|format|json_schema|schema|structured|grammar)\b"
+    ),
+    "json_object": re.compile(r"\b(?:response_format|format|json_object|json[ _]mode)\b"),
 }
 
 # A limit that is known but too high is the setting's fault, and dropping it would lift the limit silently.
@@ -37,7 +39,7 @@ def blame(sent: Sequence[Part], complaint: str) -> Part | None:
     """The part among ``sent`` that a server's complaint is about, if it is about one of them."""
     text = complaint.lower()
     for part in sent:
-        if not any(name in text for name in _NAMES[part]):
+        if not _NAMES[part].search(text):
             continue
         if part in {"max_tokens", "max_completion_tokens"} and _TOO_MUCH.search(text):
             continue

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar, cast
 
+from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import capabilities, faults
+from osmosis_synthesize.providers.base import Reply
 
 if TYPE_CHECKING:
-    from osmosis_synthesize.providers.base import ProviderConfig, Reply, Request
+    from osmosis_synthesize.providers.base import ProviderConfig, Request
     from osmosis_synthesize.providers.capabilities import Part
     from osmosis_synthesize.providers.endpoint import Endpoint
 
 _MAY_REFUSE_A_PART: Final = frozenset({400, 422, 501})
 """Statuses with which servers refuse a parameter that they do not know."""
+
+_KEY: Final = re.compile(r"[!-~]+")
+"""What can stand in a header. Anything else would fail there, with the key in the error."""
+
+_FILTERED: Final = re.compile(r'"code"\s*:\s*"content_filter"')
+"""With this Azure refuses a prompt, instead of answering with a refusal."""
 
 Client = TypeVar("Client")
 
@@ -50,6 +60,12 @@ class RemoteProvider(ABC, Generic[Client]):
         key_hint: str,
         model_hint: str = "Check model (OSMOSIS_LLM_MODEL) and base_url.",
     ) -> None:
+        key = config.api_key
+        if key is not None and not _KEY.fullmatch(key.reveal()):
+            raise ProviderSetupError(
+                f"The key from {key.origin} is empty or holds characters that no key has.",
+                hint="Copy it again: letters, digits and punctuation, without spaces, quotes or line breaks around it.",
+            )
         self._config = config
         self._endpoint = endpoint
         self._caller = faults.Caller(
@@ -113,6 +129,7 @@ class RemoteProvider(ABC, Generic[Client]):
             ProviderError: see :mod:`osmosis_synthesize.errors`.
         """
         client = await self._started()
+        request = _encodable(request)
         while True:
             parts = self._parts(request)
             answer = await self._post(client, self._body(request, parts))
@@ -127,7 +144,13 @@ class RemoteProvider(ABC, Generic[Client]):
         if self._starting is None:
             # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
             self._starting = asyncio.create_task(asyncio.to_thread(self._make_client))
-        return await asyncio.shield(self._starting)  # a call that is cancelled leaves it to the others
+        try:
+            return await asyncio.shield(self._starting)  # a call that is cancelled leaves it to the others
+        except ImportError as error:
+            raise ProviderSetupError(
+                f"The packages that the provider {self.name} needs could not be loaded: {error}.",
+                hint="Install them anew: pip install --upgrade 'osmosis-synthesize[all]'",
+            ) from None
 
     def _parts(self, request: Request) -> tuple[Part, ...]:
         refused = capabilities.rejected(self._endpoint.url, self.model)
@@ -154,8 +177,19 @@ class RemoteProvider(ABC, Generic[Client]):
             if status is None:
                 kind = answer.headers.get("content-type", "")
                 raise faults.no_reply(self._caller, kind, len(answer.body), expected=self.expected)
+        if status == 400 and _FILTERED.search(answer.body):
+            return Reply("", model=self.model, finish="refusal")
         prompt = [message.content for message in request.messages]
         raise faults.from_response(status, answer.headers, answer.body, caller=self._caller, prompt=prompt)
+
+
+def _encodable(request: Request) -> Request:
+    """The request without lone surrogates, which are no text to JSON in UTF-8; files can hold such."""
+    contents = [message.content.encode("utf-8", "replace").decode("utf-8") for message in request.messages]
+    if all(content == message.content for content, message in zip(contents, request.messages, strict=True)):
+        return request
+    pairs = zip(request.messages, contents, strict=True)
+    return replace(request, messages=tuple(replace(message, content=content) for message, content in pairs))
 
 
 def _status_inside(data: Any) -> int | None:
