@@ -7,10 +7,11 @@ because the manifest holds rendered text and may be stale.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from osmosis_synthesize.document import Document, is_gap, is_placeholder
 from osmosis_synthesize.document.model import Entry, Slot
@@ -22,6 +23,11 @@ from osmosis_synthesize.names import EntryKey, fold
 
 Owner = tuple[EntryKey, str | None]
 """The entry in which a description stands, and the column it is for. Versions of a model may share one."""
+
+
+_DOC: Final = re.compile(
+    r"""\{\{-?\s*doc\(\s*(?:['"](?P<package>[^'"]+)['"]\s*,\s*)?['"](?P<name>[^'"]+)['"]\s*\)\s*-?\}\}"""
+)
 
 
 class Documents(Protocol):
@@ -90,6 +96,20 @@ class Descriptions:
             return self._real(node.description)
         described = node.column(column)
         return self._real(described.description) if described is not None else None
+
+    def rendered(self, text: str, package: str) -> str:
+        """A description with its doc blocks' texts in place of their names, as dbt renders it."""
+        if "{{" not in text:
+            return text
+
+        def block(call: re.Match[str]) -> str:
+            where, name = (call["package"], call["name"]) if call["package"] else (package, call["name"])
+            found = self.index.docs.get((where, name)) or self.index.docs.get(
+                (self.index.metadata.project_name, name)
+            )
+            return found.text.strip() if found is not None else call[0]
+
+        return _DOC.sub(block, text)
 
     def owner(self, unique_id: str, column: str | None) -> Owner:
         """The entry whose text describes this column or node."""

@@ -142,7 +142,8 @@ def _context(
     for name in (None, *(column.name for column in subject.columns)):
         known = progress.known(node.unique_id, name)
         if known is not None and known.text is not None:
-            own.append((name if name is not None else subject.name, known.text))
+            text = work.descriptions.rendered(known.text, node.package_name)
+            own.append((name if name is not None else subject.name, text))
     return Context(subject, node.code, upstream, tuple(own), private), exact
 
 
@@ -154,6 +155,7 @@ def _upstream(
     candidates: list[UpstreamColumn] = []
     exact = True
     for parent in work.index.parents(node.unique_id):
+        package = work.index.nodes[parent].package_name
         for name in (None, *(column.name for column in work.index.columns(parent))):
             known = progress.known(parent, name)
             if known is None:
@@ -162,21 +164,39 @@ def _upstream(
                 exact = False
                 continue
             weight = 3 if name is None else relevance.get((parent, fold(name)), 1 if fold(name) in wanted else 0)
-            candidates.append(UpstreamColumn(parent, short_name(parent), name, known.text, weight))
+            text = work.descriptions.rendered(known.text, package)
+            candidates.append(UpstreamColumn(parent, short_name(parent), name, text, weight))
     return select_upstream(candidates), exact
 
 
 def _private(node: Node, work: Work) -> frozenset[str]:
-    """The private columns that a prompt about ``node`` could name: its own and its parents'."""
-    nodes = [node, *(work.index.nodes[parent] for parent in work.index.parents(node.unique_id))]
+    """The private columns that a prompt about ``node`` could name."""
     names: set[str] = set()
-    for one in nodes:
+    for one in _named(node, work.index):
         names.update(fold(column.name) for column in one.columns if work.privacy.covers(column.tags, column.meta))
         located = work.descriptions.locate(one)
         # The file may say so since the manifest was written.
         for entry in (located.entry, located.item) if located is not None else ():
             names.update(_private_in(entry, work.privacy) if entry is not None else ())
     return frozenset(names)
+
+
+def _named(node: Node, index: Index) -> Iterator[Node]:
+    """The nodes whose columns a prompt could name: itself, what its tests refer to, and what its SQL reads.
+
+    dbt puts the SQL of an ephemeral model into that of its children, so what it reads is read by them.
+    """
+    targets = [target for test in index.tests_of(node.unique_id) for target in test.refers_to]
+    stack = [node.unique_id, *(target for target in targets if target in index.nodes)]
+    seen: set[str] = set()
+    while stack:
+        unique_id = stack.pop()
+        if unique_id not in seen:
+            seen.add(unique_id)
+            one = index.nodes[unique_id]
+            yield one
+            if one is node or one.config.get("materialized") == "ephemeral":
+                stack += index.parents(unique_id)
 
 
 def _private_in(entry: Entry, privacy: Privacy) -> Iterator[str]:

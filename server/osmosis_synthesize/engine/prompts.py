@@ -89,7 +89,8 @@ class Context:
 
 def build(context: Context, gaps: Sequence[Gap], style: Style) -> Request:
     """The request that asks for the descriptions of ``gaps``, all of one node."""
-    names = [gap.column for gap in gaps if gap.column is not None]
+    # A column that an entry lists twice is asked for once; strict servers refuse a schema that names it twice.
+    names = list(dict.fromkeys(gap.column for gap in gaps if gap.column is not None))
     table = any(gap.column is None for gap in gaps)
     data = _withhold(_describe(context, style), context.private)
     mark = _mark(data)
