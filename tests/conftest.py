@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-sys.path.insert(0, str(Path(__file__).parent))  # for `from servers import FakeLLMServer`
 
 
 class NetworkBlocked(BaseException):

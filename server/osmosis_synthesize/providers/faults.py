@@ -124,10 +124,10 @@ def no_connection(caller: Caller, error: BaseException) -> ProviderConnectionErr
     )
 
 
-def timed_out(caller: Caller, seconds: float) -> ProviderTimeout:
-    """The error for no answer within ``seconds``."""
+def timed_out(who: object, seconds: float) -> ProviderTimeout:
+    """The error for no answer by ``who`` within ``seconds``."""
     return ProviderTimeout(
-        f"{caller} gave no whole answer within {seconds:g} s.",
+        f"{who} gave no whole answer within {seconds:g} s.",
         hint="Raise timeout (OSMOSIS_LLM_TIMEOUT), ask for less at a time, or choose a faster model.",
     )
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from osmosis_synthesize.errors import ProviderError, ProviderRateLimited, ProviderTimeout
+from osmosis_synthesize.providers.faults import timed_out
 from osmosis_synthesize.providers.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -140,10 +141,7 @@ class Resilient:
         self._closed = None
 
     def _too_slow(self) -> ProviderTimeout:
-        return ProviderTimeout(
-            f"{self.name} ({self.model}) gave no whole answer within {self._config.timeout:g} s.",
-            hint="Raise timeout (OSMOSIS_LLM_TIMEOUT), ask for less at a time, or choose a faster model.",
-        )
+        return timed_out(f"{self.name} ({self.model})", self._config.timeout)
 
 
 def _left(clock: asyncio.Timeout) -> float:
