@@ -119,7 +119,8 @@ class Project:
     @cached_property
     def placeholders(self) -> frozenset[str]:
         """Texts that are no description: the known ones, and the settings'."""
-        return DEFAULT_PLACEHOLDERS.union(self.settings.placeholders)
+        own = self.settings.placeholders
+        return DEFAULT_PLACEHOLDERS.union(own) if own else DEFAULT_PLACEHOLDERS
 
     def survey(self, request: Request, *, with_manifest: bool = True) -> Survey:
         """The gaps of a request, in the order of files and lines.

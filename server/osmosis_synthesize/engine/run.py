@@ -87,14 +87,15 @@ class _Run:
 
 
 def nearest_requested(index: Index, gaps: Mapping[str, object]) -> dict[str, frozenset[str]]:
-    """For each node with gaps, the nearest of its ancestors that have gaps too: what it has to wait for."""
+    """For each node with gaps, the nearest of its ancestors that have gaps too: what it has to wait for.
+
+    In a cycle, which no dbt would write, whoever comes first in the order waits for nobody.
+    """
     nearest: dict[str, frozenset[str]] = {}
     for unique_id in index.order:
         found: set[str] = set()
         for parent in index.parents(unique_id):
-            if parent in gaps:
-                found.add(parent)
-            else:
-                found.update(nearest.get(parent, ()))
+            if parent in nearest:
+                found.update([parent] if parent in gaps else nearest[parent])
         nearest[unique_id] = frozenset(found)
     return {unique_id: nearest.get(unique_id, frozenset()) for unique_id in gaps}

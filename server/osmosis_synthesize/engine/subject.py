@@ -99,7 +99,7 @@ def _accepted(tests: Sequence[Test]) -> tuple[str, ...]:
     for test in tests:
         values: object = test.arguments.get("values")
         if test.name == "accepted_values" and test.namespace is None and isinstance(values, (list, tuple)):
-            return tuple(str(value) for value in values)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
+            return tuple(str(value).lower() if isinstance(value, bool) else str(value) for value in values)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
     return ()
 
 
@@ -112,8 +112,20 @@ def _grain(tests: Sequence[Test], lineage: NodeLineage | None) -> tuple[str, ...
                 return tuple(str(column) for column in columns)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  # JSON
     if lineage is None or not lineage.group_by:
         return ()
-    outputs = {fold(column.name) for column in lineage.columns}
-    return lineage.group_by if all(fold(name) in outputs for name in lineage.group_by) else ()
+    return lineage.group_by if all(_is_grouped_by(name, lineage) for name in lineage.group_by) else ()
+
+
+def _is_grouped_by(name: str, lineage: NodeLineage) -> bool:
+    """Whether ``group by name`` surely means the output column of that name.
+
+    In ``select lower(status) as status … group by status`` it means the input column: several rows may end up with the
+    same output.
+    """
+    output = lineage.column(name)
+    if output is None:
+        return False
+    changed = output.kind not in {"pass-through", "renamed"}
+    return not (changed and any(fold(column) == fold(name) for _, column in output.sources))
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ from typing import Final
 from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers.base import ColumnFacts, ProviderConfig, Reply, Request, Subject
 
-WORDING: Final = "facts-1"
+WORDING: Final = "facts-2"
 """Changes whenever a sentence below does, so that provenance can tell which wording a text comes from."""
 
 _LONGEST_EXPRESSION: Final = 240
@@ -115,7 +115,8 @@ def _values(column: ColumnFacts) -> str:
         return ""
     if len(values) > _MOST_VALUES:
         return f"One of {len(values)} accepted values, among them {_and(values[:_MOST_VALUES])}."
-    return f"Always {values[0]}." if len(values) == 1 else f"One of: {', '.join(values)}."
+    # An accepted value is one that a row has if it has any: a null passes the test.
+    return f"The only value is {values[0]}." if len(values) == 1 else f"One of: {', '.join(values)}."
 
 
 def _dotted(pair: tuple[str, str] | None) -> str:
