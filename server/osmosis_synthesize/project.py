@@ -99,7 +99,8 @@ class Project:
         self.notes: list[str] = [*self.layout.problems, *settings.warnings]
         """What the user should know and what stopped nothing, each once."""
         self._catalog_given = catalog is not None
-        self._broken = False
+        self.unreadable = False
+        """Whether a schema file that was asked for by name could not be read, or is no YAML."""
 
     @cached_property
     def index(self) -> Index:
@@ -133,14 +134,17 @@ class Project:
         index = self.index if with_manifest else None
         naming = Naming(index.metadata.project_name if index else self.layout.name, self.root, index)
         nodes, files = self._expand(request, index)
+        named = {Path(os.path.realpath(path)) for path in request.files}
         gaps: list[Gap] = []
         slots = 0
         for path in files:
             document = self.drafts.get(path)
             if document is None:
                 self.notes.append(self.drafts.unreadable[path])
+                self.unreadable = self.unreadable or path in named
                 continue
-            self._broken = self._broken or bool(document.problems and not document.entries)
+            if document.problems and not document.entries:
+                self.unreadable = self.unreadable or path in named
             for problem in document.problems:
                 line = document.lines.line_of(problem.span.start) + 1
                 self.notes.append(f"{shown(path)}:{line}: {problem.message}")
@@ -288,11 +292,6 @@ class Project:
     def unwritten(self) -> list[WriteError]:
         """The files that could not be written, and why."""
         return []
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether a schema file could not be read, or is no YAML."""
-        return bool(self.drafts.unreadable) or self._broken
 
     def _expand(self, request: Request, index: Index | None) -> tuple[list[Node], list[Path]]:
         """The nodes that a request is about (where it names no schema file for them), and its schema files, each once."""
