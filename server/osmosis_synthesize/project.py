@@ -363,7 +363,8 @@ class Project:
         used: dict[str, list[Node]] = {}
         for other in self.index.nodes.values():
             if (
-                other.schema_path is not None
+                other.resource_type != "source"
+                and other.schema_path is not None
                 and posixpath.dirname(other.path) == folder
                 and self.index.is_editable(other)
             ):
