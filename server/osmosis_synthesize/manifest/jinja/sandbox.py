@@ -24,8 +24,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 UNRESOLVED: Final = "__unresolved__"
 """What is written where a value is not known. It parses as an identifier in every dialect."""
 
-_BUDGET: Final = 2_000_000
-"""Characters written and things done, in one template."""
+_BUDGET: Final = 20_000_000
+"""Characters written and things done in one template, what macros hand to each other counted each time."""
+_LARGEST: Final = 1_000_000
+"""Characters and things in one value."""
 _LONGEST_RANGE: Final = 10_000
 _MOST_DIGITS: Final = 1_000
 """Of a number, or of a padding's width."""
@@ -33,7 +35,7 @@ _DEEPEST: Final = 50
 """Macros inside macros."""
 
 _WIDE_PERCENT: Final = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")
-_WIDE_BRACES: Final = re.compile(r":[^}]*(?:\d{4}|\{)")
+_WIDE_BRACES: Final = re.compile(r"\{[^{}]*:[^{}]*(?:\d{4}|\{)")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -222,7 +224,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
                 stack += [part for pair in cast("Mapping[Any, Any]", item).items() for part in pair]
             elif isinstance(item, _CONTAINERS):
                 stack += cast("Iterable[Any]", item)
-            if total + len(stack) > self.left:
+            if total + len(stack) > _LARGEST:
                 raise LimitReached("its values are too large")
         return total
 
