@@ -14,13 +14,12 @@ from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.project import shown
 
 
-def unified_diff(changes: Mapping[Path, tuple[str, str]]) -> Iterator[str]:
+def unified_diff(changes: Mapping[Path, tuple[str | None, str]]) -> Iterator[str]:
     """The lines of a diff that ``patch`` and ``git apply`` read."""
     for path, (before, after) in changes.items():
         name = shown(path)
-        for line in difflib.unified_diff(
-            _lines(before), _lines(after), f"a/{name}" if before else "/dev/null", f"b/{name}"
-        ):
+        old = f"a/{name}" if before is not None else "/dev/null"
+        for line in difflib.unified_diff(_lines(before or ""), _lines(after), old, f"b/{name}"):
             yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 

@@ -66,7 +66,7 @@ async def fill(
                 outcomes.append(outcome)  # noqa: PERF401 - an async comprehension would lose them when cancelled
     finally:
         await caller.aclose()
-    return outcomes
+    return [project.settled(outcome) for outcome in outcomes]
 
 
 def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:

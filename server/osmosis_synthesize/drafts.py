@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from osmosis_synthesize.document import Document, edit, new_schema_file, parse
+from osmosis_synthesize.document import Document, edit, parse
 from osmosis_synthesize.document.model import Change, Fill, NewColumn, NewEntry
 from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
@@ -34,7 +34,7 @@ class Drafts:
         self._drafts: dict[Path, _Draft] = {}
         self._sources: dict[Path, Source] = {}
         self._unreadable: dict[Path, str] = {}
-        self._before: dict[Path, str] = {}
+        self._before: dict[Path, str | None] = {}
 
     @property
     def unreadable(self) -> Mapping[Path, str]:
@@ -83,8 +83,9 @@ class Drafts:
                 write_source(path, draft.document.text, expected=draft.source)
             except BaseException:
                 del self._drafts[path]
+                self._sources.pop(path, None)
                 raise
-            self._before.setdefault(path, draft.source.text if draft.source is not None else "")
+            self._before.setdefault(path, draft.source.text if draft.source is not None else None)
             draft.source = self._sources[path] = read_source(path)
             yield path
 
@@ -93,14 +94,21 @@ class Drafts:
         """The files that were written so far."""
         return tuple(sorted(self._before))
 
-    def changes(self) -> dict[Path, tuple[str, str]]:
-        """Old and new text of every file that was changed, written or not, by path."""
-        changes: dict[Path, tuple[str, str]] = {}
+    def changes(self) -> dict[Path, tuple[str | None, str]]:
+        """Old and new text of every file that was changed, written or not, by path; ``None`` for a file that is new."""
+        changes: dict[Path, tuple[str | None, str]] = {}
         for path, draft in self._drafts.items():
             if draft.changed or path in self._before:
-                on_disk = draft.source.text if draft.source is not None else ""
+                on_disk = draft.source.text if draft.source is not None else None
                 changes[path] = self._before.get(path, on_disk), draft.document.text
         return dict(sorted(changes.items()))
+
+    def stands(self, gap: Gap, text: str) -> bool:
+        """Whether a gap has this text by now."""
+        document = self.get(gap.file)
+        entry = document.entry(gap.key) if document is not None else None
+        slot = (entry.slot if gap.column is None else entry.column(gap.column)) if entry is not None else None
+        return slot is not None and slot.text == text
 
     def line_of(self, gap: Gap) -> int:
         """The line, from 1, where a gap's description stands now; while it has none, where its name does."""
@@ -123,7 +131,8 @@ class Drafts:
         return self._drafts[path]
 
     def _source(self, path: Path) -> Source | None:
-        if path not in self._sources and path not in self._unreadable:
+        # A file that is not there can still be made: nothing is wrong with it.
+        if path not in self._sources and path not in self._unreadable and path.exists():
             try:
                 self._sources[path] = read_source(path)
             except DocumentError as error:
@@ -131,13 +140,11 @@ class Drafts:
         return self._sources.get(path)
 
     def _fill_file(self, path: Path, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
-        if not path.exists() and path not in self._drafts:
-            entries = list(_new_entries(texts).values())
-            self._drafts[path] = _Draft(None, parse(new_schema_file(entries[0].key.resource_type, entries)))
-            return [None] * len(texts)
         draft = self._draft(path)
         if draft is None:
-            return [self._unreadable[path]] * len(texts)
+            if path in self._unreadable:
+                return [self._unreadable[path]] * len(texts)
+            draft = self._drafts[path] = _Draft(None, parse(""))
         # Slots are looked up now: earlier edits have moved what the gaps remember.
         missing = [(gap, text) for gap, text in texts if draft.document.entry(gap.key) is None]
         entries = _new_entries(missing)

@@ -139,6 +139,8 @@ class Project:
         slots = 0
         for path in files:
             document = self.drafts.get(path)
+            if document is None and path not in self.drafts.unreadable:
+                continue  # it is gone since the manifest was written
             if document is None:
                 self.notes.append(self.drafts.unreadable[path])
                 self.unreadable = self.unreadable or path in named
@@ -287,6 +289,22 @@ class Project:
                 return
             except WriteError as error:
                 self.unwritten.append(error)
+
+    def settled(self, outcome: NodeOutcome) -> NodeOutcome:
+        """The outcome after the run: what did not reach its file, because that could not be written, is a gap again."""
+        from osmosis_synthesize.engine.model import Unfilled
+
+        reasons = {error.path: str(error) for error in self.unwritten}
+        lost = [
+            proposal
+            for proposal in outcome.proposals
+            if proposal.gap.file in reasons and not self.drafts.stands(proposal.gap, proposal.text)
+        ]
+        if not lost:
+            return outcome
+        kept = tuple(proposal for proposal in outcome.proposals if proposal not in lost)
+        failed = (Unfilled(proposal.gap, reasons[proposal.gap.file]) for proposal in lost)
+        return replace(outcome, proposals=kept, unfilled=(*outcome.unfilled, *failed))
 
     @cached_property
     def unwritten(self) -> list[WriteError]:

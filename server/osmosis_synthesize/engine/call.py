@@ -146,12 +146,12 @@ class Caller:
             return Declined(f"dry run: {name} would be asked")
         return _failed(self._hopeless) if self._hopeless is not None else None
 
-    def peek(self, request: Request) -> Reply | None:
-        """The cached reply, if there is one."""
+    def recall(self, request: Request) -> Answer | None:
+        """The answer that the cache has, if there is one."""
         if self._cache is None or self._mode == "inherit-only":
             return None
         found = self._cache.get(self._key(request))
-        return found.reply if found is not None else None
+        return Answer(found.reply, cached=True, spent=Spent(cached_calls=1)) if found is not None else None
 
     def forget(self, request: Request) -> None:
         """Drop a cached reply that turned out to hold nothing of use, so that it does not stand in the way for ever."""

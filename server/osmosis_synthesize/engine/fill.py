@@ -23,13 +23,16 @@ class Filled:
     unfilled: list[Unfilled] = field(default_factory=list[Unfilled])
     spent: Spent = field(default_factory=Spent)
     failed: bool = False
+    unasked: list[Gap] = field(default_factory=list[Gap])
+    """Those about which the cache says nothing; only while planning, when nobody else is asked."""
 
 
-async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller) -> Filled:
+async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller, *, planning: bool = False) -> Filled:
     """Ask for the descriptions of ``gaps``, all of one node.
 
     What a reply lacks is asked for once more, alone; a reply that was cut off is continued for as long as each part
-    brings something new. A text that the review turns down is not asked for again.
+    brings something new. A text that the review turns down is not asked for again. While ``planning`` only the cache is
+    asked, and it stays as it is.
     """
     filled = Filled()
     todo = list(gaps)
@@ -37,7 +40,10 @@ async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller) 
     while todo:
         purpose = Purpose(todo[0].unique_id, tuple(gap.column or "" for gap in todo))
         request = build(asking.context, todo, work.style)
-        answer = await caller.ask(request, purpose)
+        answer = caller.recall(request) if planning else await caller.ask(request, purpose)
+        if answer is None:
+            filled.unasked = todo
+            break
         if isinstance(answer, Declined):
             _leave(filled, todo, answer.reason, asking)
             filled.failed = filled.failed or answer.failed
@@ -49,7 +55,7 @@ async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller) 
             break
         missing = _accept(filled, answer, reading, todo, work, asking, caller.author)
         cut_off = reading.cut_off or answer.reply.finish == "length"
-        if len(missing) == len(todo):
+        if len(missing) == len(todo) and not planning:
             caller.forget(request)
         if not missing:
             break

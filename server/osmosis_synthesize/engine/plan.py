@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from osmosis_synthesize.engine.call import Caller, Declined
 from osmosis_synthesize.engine.descriptions import Progress
-from osmosis_synthesize.engine.fill import fill, judge, read_gaps, text_for
-from osmosis_synthesize.engine.model import Gap, NodePlan, Plan, PlannedCall, Proposal, Unfilled
+from osmosis_synthesize.engine.fill import Filled, fill
+from osmosis_synthesize.engine.model import Gap, NodePlan, Plan, PlannedCall, Unfilled
 from osmosis_synthesize.engine.prepare import Asking, Work, prepare
 from osmosis_synthesize.engine.prompts import OUTPUT_TOKENS_A_DESCRIPTION, build, chunks
-from osmosis_synthesize.engine.review import Fit
 
 
 async def plan(work: Work, caller: Caller) -> Plan:
@@ -37,7 +36,16 @@ async def _plan_node(work: Work, unique_id: str, progress: Progress, caller: Cal
                 proposals += filled.proposals
                 unfilled += filled.unfilled
             else:
-                _plan_call(work, asking, gaps, caller, proposals, unfilled, calls)
+                known = (
+                    await fill(work, asking, gaps, caller, planning=True) if asking.exact else Filled(unasked=[*gaps])
+                )
+                proposals += known.proposals
+                unfilled += known.unfilled
+                declined = caller.declines()
+                if declined is not None:
+                    unfilled += [_declined(gap, declined, asking) for gap in known.unasked]
+                elif known.unasked:
+                    calls.append(_call(work, asking, tuple(known.unasked), caller))
     for proposal in proposals:
         progress.fill(proposal.gap, proposal.text)
     for call in calls:
@@ -46,46 +54,22 @@ async def _plan_node(work: Work, unique_id: str, progress: Progress, caller: Cal
     return NodePlan(unique_id, tuple(proposals), prepared.waiting, tuple(calls), tuple(unfilled))
 
 
-def _plan_call(
-    work: Work,
-    asking: Asking,
-    gaps: tuple[Gap, ...],
-    caller: Caller,
-    proposals: list[Proposal],
-    unfilled: list[Unfilled],
-    calls: list[PlannedCall],
-) -> None:
+def _declined(gap: Gap, declined: Declined, asking: Asking) -> Unfilled:
+    reason = asking.reasons.get(gap.id)
+    why = f"{declined.reason}; {reason}" if reason else declined.reason
+    return Unfilled(gap, why, asking.alternatives.get(gap.id, ()))
+
+
+def _call(work: Work, asking: Asking, gaps: tuple[Gap, ...], caller: Caller) -> PlannedCall:
     request = build(asking.context, gaps, work.style)
-    cached = caller.peek(request) if asking.exact else None
-    if cached is not None:
-        reading = read_gaps(cached, gaps)
-        left: list[Gap] = []
-        for gap in gaps:
-            verdict = judge(gap, text_for(gap, reading) or "", work.placeholders, work.style.limit)
-            if isinstance(verdict, Fit):
-                proposals.append(Proposal(gap, verdict.text, "cached", caller.author))
-            else:
-                left.append(gap)
-        if not left:
-            return
-        gaps, request = tuple(left), build(asking.context, left, work.style)
-    declined = caller.declines()
-    if isinstance(declined, Declined):
-        for gap in gaps:
-            reason = asking.reasons.get(gap.id)
-            why = f"{declined.reason}; {reason}" if reason else declined.reason
-            unfilled.append(Unfilled(gap, why, asking.alternatives.get(gap.id, ())))
-        return
     quote = caller.quote(request, expected_output=OUTPUT_TOKENS_A_DESCRIPTION * len(gaps))
-    calls.append(
-        PlannedCall(
-            gaps[0].unique_id,
-            gaps,
-            request,
-            quote.input_tokens,
-            quote.output_tokens,
-            quote.cost,
-            quote.upper_bound,
-            asking.exact,
-        )
+    return PlannedCall(
+        gaps[0].unique_id,
+        gaps,
+        request,
+        quote.input_tokens,
+        quote.output_tokens,
+        quote.cost,
+        quote.upper_bound,
+        asking.exact,
     )
