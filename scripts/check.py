@@ -67,12 +67,14 @@ def imports() -> None:
 def tests() -> None:
     """All tests, on all cores, with branch coverage."""
     environment = {**os.environ, "OSMOSIS_TEST_DBT": str(DBT / "dbt")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling the SDKs anew in each process takes minutes
     _run(
         *(
             TOOLS / "python",
             "-m",
             "pytest",
             "--numprocesses=auto",
+            "--dist=loadgroup",
             "--cov",
             "--cov-report=term:skip-covered",
             "--durations=10",
