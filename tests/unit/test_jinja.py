@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osmosis_synthesize.manifest.jinja import UNRESOLVED, Rendered, Renderer
-from osmosis_synthesize.manifest.model import Macro, Node
+from osmosis_synthesize.manifest.jinja import Rendered, Renderer
+from osmosis_synthesize.manifest.model import UNRESOLVED, Macro, Node
 
 
 def make_node(unique_id: str, **given_values: object) -> Node:

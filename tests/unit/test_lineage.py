@@ -137,6 +137,7 @@ CASTS = [
     (ALL, "select cast(amount / 100 as int) as amount from orders", "amount ~ orders.amount"),
     (ALL, "select cast(id as int) + 1 as next from orders", "next ~ orders.id"),
     ("bigquery snowflake", "select cast(status as date format 'YYYY') as day from orders", "day ~ orders.status"),
+    ("bigquery", "select cast(created_at as string format 'YYYY') as year from orders", "year ~ orders.created_at"),
     ("snowflake", "select to_date(status) as day from orders", "day ~ orders.status"),
     (
         ALL,
@@ -205,6 +206,8 @@ STARS = [
 ]
 
 CHAINS = [
+    (ALL, "with j as (select o.id, c.id from orders o, customers c) select id from j", "id ? [ambiguous]"),
+    (ALL, "with j as (select o.id, o.id from orders o) select id from j", "id = orders.id"),
     (ALL, "with a as (select * from orders) select * from a", STAR),
     (
         ALL,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -123,6 +123,9 @@ class Metadata(msgspec.Struct, frozen=True):
     generated_at: str
 
 
+UNRESOLVED: Final = "__unresolved__"
+"""The identifier that stands in SQL for Jinja nobody could resolve; lineage takes no name that holds it for known."""
+
 Kind = Literal["pass-through", "renamed", "cast", "derived", "unknown"]
 
 
@@ -137,7 +140,11 @@ class ColumnLineage(msgspec.Struct, frozen=True):
     """The SQL expression it is computed from, resolved through CTEs to the parents' columns, in the model's dialect;
     ``None`` where it is unknown."""
     note: str | None = None
-    """What a reader should know: ``union``, ``coalesce``, ``aggregate``, ``window``, …"""
+    """What a reader should know. ``union``: made of several branches' columns that agree in kind. ``mixed union``: they
+    do not agree, so that even one text for all would be wrong. ``coalesce``: the first of several plain columns.
+    ``default``: one column, or a constant where it is null. ``aggregate``, ``window``, ``subquery``, ``literal``,
+    ``unnest``, ``unpivot``, ``field`` (of a struct), ``row`` (a whole one), ``snapshot`` (dbt adds it).
+    ``ambiguous``: several tables could own it, so it is unknown."""
 
 
 class NodeLineage(msgspec.Struct, frozen=True):
@@ -149,7 +156,8 @@ class NodeLineage(msgspec.Struct, frozen=True):
     complete: bool = True
     """False where a star could not be expanded: the node may have columns that are not listed."""
     problem: str | None = None
-    """Why there is no lineage: it did not parse, it is Python, it took too long. ``None`` where there is one."""
+    """Why there is no lineage: it did not parse, it is Python, it took too long. ``None`` where there is one, and for
+    seeds and sources, which need none."""
     filters: tuple[str, ...] = ()
     """Conditions of the final query's ``where``, each as SQL."""
     group_by: tuple[str, ...] = ()

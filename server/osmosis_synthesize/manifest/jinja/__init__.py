@@ -15,14 +15,16 @@ from jinja2.runtime import Context
 from jinja2.utils import missing
 
 from osmosis_synthesize.manifest.jinja import functions
-from osmosis_synthesize.manifest.jinja.sandbox import UNRESOLVED, LimitReached, Sandbox
-from osmosis_synthesize.manifest.model import Macro, Node
+from osmosis_synthesize.manifest.jinja.sandbox import LimitReached, Sandbox
+from osmosis_synthesize.manifest.model import UNRESOLVED, Macro, Node
 
-__all__ = ["UNRESOLVED", "Rendered", "Renderer"]
+__all__ = ["Rendered", "Renderer"]
 
 TIME_LIMIT: Final = 1.0
 """Seconds for one model."""
 
+_MACRO_PRICE: Final = 100
+"""What a macro's call costs of the budget, beside what it writes."""
 _PACKAGE: Final = "__package__"
 _ADAPTER_PARENTS: Final = {
     "athena": ("trino",),
@@ -186,7 +188,7 @@ class _Names:
         """
         sandbox = self.sandbox
         before, sandbox.doubtful = sandbox.doubtful, False
-        sandbox.enter()
+        sandbox.spend(_MACRO_PRICE)
         try:
             value = self._macro(macro)(*args, **kwargs)
         except functions.Returned as returned:
@@ -196,7 +198,6 @@ class _Names:
         except Exception:  # noqa: BLE001  (a macro can raise whatever Python's operators and methods raise)
             value = sandbox.unknown(macro.name)
         finally:
-            sandbox.leave()
             doubtful, sandbox.doubtful = sandbox.doubtful, before
         return sandbox.unknown(macro.name) if doubtful else value
 

@@ -21,8 +21,7 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-UNRESOLVED: Final = "__unresolved__"
-"""What is written where a value is not known. It parses as an identifier in every dialect."""
+from osmosis_synthesize.manifest.model import UNRESOLVED
 
 _BUDGET: Final = 20_000_000
 """Characters written and things done in one template, what macros hand to each other counted each time."""
@@ -31,8 +30,6 @@ _LARGEST: Final = 1_000_000
 _LONGEST_RANGE: Final = 10_000
 _MOST_DIGITS: Final = 1_000
 """Of a number, or of a padding's width."""
-_DEEPEST: Final = 50
-"""Macros inside macros."""
 
 _WIDE_PERCENT: Final = re.compile(r"%[^a-zA-Z%]*(?:\d{4}|\*)")
 _WIDE_BRACES: Final = re.compile(r"\{[^{}]*:[^{}]*(?:\d{4}|\{)")
@@ -175,7 +172,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
         )
         self.left = _BUDGET
         self.deadline = time.monotonic() + seconds
-        self.depth = 0
         self.doubtful = False
         """Whether something was left out because its number or its presence is not known."""
         kept = {name: self._paid(self.filters[name]) for name in _FILTERS}
@@ -244,21 +240,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def joined(self, values: Iterable[Any]) -> str:
         """Values as one text: the operator ``~``."""
         return "".join([self.written(value) for value in values])
-
-    def enter(self) -> None:
-        """One macro more is running inside another.
-
-        Raises:
-            LimitReached: there are too many.
-        """
-        self.spend(20)
-        self.depth += 1
-        if self.depth > _DEEPEST:
-            raise LimitReached("its macros call each other too deeply")
-
-    def leave(self) -> None:
-        """A macro has ended."""
-        self.depth -= 1
 
     # --- what jinja2's sandbox asks ------------------------------------------------------------------------------
 

@@ -29,10 +29,7 @@ from osmosis_synthesize.manifest.lineage.values import (
     combine_branches,
     merge_sources,
 )
-from osmosis_synthesize.manifest.model import Schema
-
-UNRESOLVED: Final = "__unresolved__"
-"""The identifier that stands for Jinja nobody could resolve."""
+from osmosis_synthesize.manifest.model import UNRESOLVED, Schema
 
 _CASE_BLIND: Final = frozenset(
     {"bigquery", "databricks", "spark", "duckdb", "hive", "mysql", "tsql", "sqlite", "redshift"}

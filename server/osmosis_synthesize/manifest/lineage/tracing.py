@@ -14,10 +14,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from osmosis_synthesize.manifest.lineage.relations import Relations
-from osmosis_synthesize.manifest.lineage.resolver import UNRESOLVED, Ctes, Resolver, Scope, TooLong
+from osmosis_synthesize.manifest.lineage.resolver import Ctes, Resolver, Scope, TooLong
 from osmosis_synthesize.manifest.lineage.values import Output, Relation, Value
 from osmosis_synthesize.manifest.lineage.wording import Wording
-from osmosis_synthesize.manifest.model import ColumnLineage, Kind, Node, NodeLineage, Schema
+from osmosis_synthesize.manifest.model import UNRESOLVED, ColumnLineage, Kind, Node, NodeLineage, Schema
 from osmosis_synthesize.names import fold
 
 MAX_SQL: Final = 500_000

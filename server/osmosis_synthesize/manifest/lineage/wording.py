@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlglot import ErrorLevel, exp
 from sqlglot.dialects.dialect import Dialect
 
-from osmosis_synthesize.manifest.lineage.resolver import UNRESOLVED
 from osmosis_synthesize.manifest.lineage.values import Formula, Value
+from osmosis_synthesize.manifest.model import UNRESOLVED
 
 MAX_INSERTED: Final = 100
 """Characters up to which a CTE's expression is put in place of the column that it makes."""
