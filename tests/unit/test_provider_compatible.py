@@ -6,7 +6,8 @@ import pytest
 
 from osmosis_synthesize import errors
 from osmosis_synthesize.providers.base import Message, ProviderConfig, Request
-from osmosis_synthesize.providers.registry import BUILT_IN, create
+from osmosis_synthesize.providers.known import KNOWN_PROVIDERS
+from osmosis_synthesize.providers.registry import create
 from osmosis_synthesize.secret import Secret
 from servers import FakeLLMServer, config_for
 
@@ -88,7 +89,7 @@ async def test_it_is_local_where_its_server_is() -> None:
 
 @pytest.mark.parametrize("name", ["gemini", "openrouter"])
 def test_a_preset_s_host_is_its_own_and_wants_its_own_key(name: str) -> None:
-    row = BUILT_IN[name]
+    row = KNOWN_PROVIDERS[name]
     with pytest.raises(errors.ProviderSetupError, match=f"Set {row.key_variables[0]}"):
         create(ProviderConfig(name, "m"))
 

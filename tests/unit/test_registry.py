@@ -18,7 +18,7 @@ KEY = Secret("sk-secret", origin="A_TEST")
 EVIL = "https://evil.example/v1"
 
 
-@pytest.mark.parametrize("name", registry.BUILT_IN)
+@pytest.mark.parametrize("name", registry.KNOWN_PROVIDERS)
 def test_every_built_in_provider_can_be_made(name: str) -> None:
     base_url = "https://llm.openai.azure.com" if name in {"azure", "openai-compatible"} else None
     provider = registry.create(ProviderConfig(name, "m", KEY, base_url=base_url))
@@ -98,9 +98,9 @@ def test_the_documentation_shows_the_provider_that_is_tested() -> None:
     assert (EXAMPLE / "shouting_provider.py").read_text(encoding="utf-8").strip() in page
     entry = (EXAMPLE / "shouting_provider-1.0.dist-info" / "entry_points.txt").read_text(encoding="utf-8")
     assert entry.split(" = ")[1].strip() in page
-    for name, row in registry.BUILT_IN.items():
+    for name, row in registry.KNOWN_PROVIDERS.items():
         assert f"`{name}`" in page
-        assert all(f"`{variable}`" in page for variable in row.key_variables if variable != "OLLAMA_API_KEY")
+        assert all(f"`{variable}`" in page for variable in row.key_variables)
 
 
 def test_a_third_party_provider_that_is_broken_is_said_with_its_package(
@@ -109,7 +109,9 @@ def test_a_third_party_provider_that_is_broken_is_said_with_its_package(
     info = tmp_path / "broken-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n", encoding="utf-8")
-    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nbad = no_such_module:X\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        f"[{registry.ENTRY_POINT_GROUP}]\nbad = no_such_module:X\n", encoding="utf-8"
+    )
     monkeypatch.syspath_prepend(tmp_path)
 
     with pytest.raises(errors.ProviderSetupError, match=r"bad.*broken.*no_such_module"):
@@ -118,7 +120,7 @@ def test_a_third_party_provider_that_is_broken_is_said_with_its_package(
 
 # ------------------------------------------------------------------------------------------ the malicious repository
 
-SPEAKING = [name for name in registry.BUILT_IN if name != "facts"]
+SPEAKING = [name for name in registry.KNOWN_PROVIDERS if name != "facts"]
 
 
 @pytest.mark.parametrize("name", SPEAKING)
@@ -139,6 +141,8 @@ SPEAKING = [name for name in registry.BUILT_IN if name != "facts"]
         "https://localhost.evil.example/",
         "https://127.0.0.1.evil.example/",
         "https://evilopenai.azure.com/",
+        "http://evil.localhost/v1",
+        "https://api.openai.com:8443",
     ],
 )
 def test_a_repository_cannot_choose_who_is_spoken_to(name: str, key: Secret | None, url: str) -> None:
@@ -149,7 +153,7 @@ def test_a_repository_cannot_choose_who_is_spoken_to(name: str, key: Secret | No
         registry.create(config)
 
     told = str(caught.value)
-    host = url.partition("//")[2].lower().partition("/")[0].removesuffix(":443").strip("[]")
+    host = url.partition("//")[2].lower().partition("/")[0].removesuffix(":443")
     assert f"points to {host}," in told
     assert "dbt_project.yml, line 12" in told
     assert f"OSMOSIS_LLM_TRUSTED_HOSTS={host} " in told

@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from osmosis_synthesize.errors import SettingsError
+from osmosis_synthesize.providers.known import KNOWN_PROVIDERS
 from osmosis_synthesize.settings import (
     Origin,
     Price,
@@ -28,7 +29,7 @@ from osmosis_synthesize.settings import (
 from osmosis_synthesize.settings.env_var import RenderError, render
 from osmosis_synthesize.settings.fields import FIELDS
 from osmosis_synthesize.settings.keys import is_secret_name, looks_like_key
-from osmosis_synthesize.settings.known_providers import KNOWN_PROVIDERS, ollama_base_url
+from osmosis_synthesize.settings.ollama import ollama_base_url
 from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml
 
 if TYPE_CHECKING:
@@ -615,6 +616,10 @@ def test_shapes_of_keys(text: str, key: bool) -> None:
         ("https://api.openai.com.evil.example/v1", "openai", False),
         ("https://evilapi.openai.com", "openai", False),
         ("https://shop.openai.azure.com", "azure", True),
+        ("https://shop.openai.azure.us", "azure", True),
+        ("https://openai.azure.com", "azure", False),  # nobody's resource
+        ("https://evil.api.anthropic.com", "anthropic", False),
+        ("https://ollama.com", "ollama", True),
         ("https://openai.azure.com.evil.example", "azure", False),
         ("https://api.openai.com@evil.example/v1", "openai", False),
         ("https://evil.example#@api.openai.com/", "openai", False),
@@ -630,6 +635,7 @@ def test_shapes_of_keys(text: str, key: bool) -> None:
         ("http://127.0.0.1", "openai", True),
         ("http://127.8.9.1:5", "openai", True),
         ("http://[::1]:5/v1", "openai", True),
+        ("http://evil.localhost", "openai", False),  # up to whoever resolves names
         ("http://localhost.evil.example", "openai", False),
         ("http://127.0.0.1.evil.example", "openai", False),
         ("http://0x7f.1", "openai", False),
@@ -728,7 +734,10 @@ def test_a_broken_user_configuration_is_named(tmp_path: Path, text: str) -> None
         ("gemini", {"GOOGLE_API_KEY": "a", "GEMINI_API_KEY": "b"}, "GEMINI_API_KEY"),
         ("openrouter", {"OPENROUTER_API_KEY": "a"}, "OPENROUTER_API_KEY"),
         ("their-own", {"THEIR_OWN_API_KEY": "a"}, "THEIR_OWN_API_KEY"),
+        ("azure", {"AZURE_OPENAI_AD_TOKEN": "a"}, "AZURE_OPENAI_AD_TOKEN"),
+        ("ollama", {"OLLAMA_API_KEY": "a"}, "OLLAMA_API_KEY"),
         ("openai-compatible", {"OPENAI_API_KEY": "a"}, None),
+        ("vllm", {"OPENAI_API_KEY": "a"}, None),
         ("openai-compatible", {"OSMOSIS_LLM_API_KEY": "a"}, "OSMOSIS_LLM_API_KEY"),
         ("openai", {"OPENAI_API_KEY": "  "}, None),
         ("openai", {}, None),
@@ -753,6 +762,11 @@ def test_a_repository_does_not_choose_who_gets_the_users_key(tmp_path: Path) -> 
     assert load(project, own).warnings == ()
     chosen = environ | {"OSMOSIS_LLM_PROVIDER": "openrouter"}
     assert provider_config(load(project, chosen), chosen).api_key is not None
+
+
+@pytest.mark.parametrize("provider", ["facts", "openai-compatible", "vllm", "ollama"])
+def test_a_provider_without_a_key_of_its_own_needs_no_warning(tmp_path: Path, provider: str) -> None:
+    assert load(with_llm(tmp_path, f"provider: {provider}"), {"OSMOSIS_LLM_API_KEY": KEY}).warnings == ()
 
 
 def test_a_host_that_the_user_trusts_gets_the_users_key(tmp_path: Path) -> None:

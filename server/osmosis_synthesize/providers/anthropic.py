@@ -12,7 +12,6 @@ from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint, faults
 from osmosis_synthesize.providers.base import Finish, Message, Reply, Usage
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.registry import BUILT_IN
 from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, text
 from osmosis_synthesize.providers.words import with_schema_in_words
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from osmosis_synthesize.providers.base import ProviderConfig, Request
     from osmosis_synthesize.providers.capabilities import Part
-
-_ROW: Final = BUILT_IN["anthropic"]
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """The API wants a limit in every request; every model that it serves can write this much."""
@@ -43,7 +40,7 @@ class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
     expected: ClassVar[str] = "message"
 
     def __init__(self, config: ProviderConfig) -> None:
-        checked = endpoint.resolve(config, default_url=_ROW.default_url, own_hosts=_ROW.hosts)
+        checked = endpoint.resolve(config)
         if checked.own and config.api_key is None:
             raise ProviderSetupError(
                 "The provider anthropic has no key.",

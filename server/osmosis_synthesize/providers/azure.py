@@ -11,15 +11,12 @@ from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint
 from osmosis_synthesize.providers.chat import ChatProvider
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.registry import BUILT_IN
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from osmosis_synthesize.providers.base import ProviderConfig
     from osmosis_synthesize.providers.capabilities import Part
-
-_ROW: Final = BUILT_IN["azure"]
 
 _ENTRA: Final = "AZURE_OPENAI_AD_TOKEN"
 """The variable whose value is an Entra token instead of a key."""
@@ -43,10 +40,10 @@ class AzureProvider(ChatProvider):
                 "The provider azure has no address.",
                 hint="Set AZURE_OPENAI_ENDPOINT to your resource's: https://NAME.openai.azure.com",
             )
-        checked = endpoint.resolve(config, default_url=None, own_hosts=_ROW.hosts)
+        checked = endpoint.resolve(config)
         if config.api_key is None:
             raise ProviderSetupError(
-                "The provider azure has no key.", hint=f"Set {' or '.join(_ROW.key_variables)} in your environment."
+                "The provider azure has no key.", hint=f"Set AZURE_OPENAI_API_KEY or {_ENTRA} in your environment."
             )
         super().__init__(
             config,

@@ -8,7 +8,7 @@ from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint
 from osmosis_synthesize.providers.chat import ChatProvider
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.registry import BUILT_IN
+from osmosis_synthesize.providers.known import known
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -29,9 +29,8 @@ class CompatibleProvider(ChatProvider):
     limit_names: ClassVar[tuple[Part, ...]] = ("max_tokens", "max_completion_tokens")
 
     def __init__(self, config: ProviderConfig) -> None:
-        row = BUILT_IN[config.name]
-        checked = endpoint.resolve(config, default_url=row.default_url, own_hosts=row.hosts)
-        wanted = " or ".join(row.key_variables) or "the server's own settings"
+        checked = endpoint.resolve(config)
+        wanted = " or ".join(known(config.name).key_variables) or "OSMOSIS_LLM_API_KEY"
         if checked.own and config.api_key is None:
             raise ProviderSetupError(
                 f"The provider {config.name} has no key.",

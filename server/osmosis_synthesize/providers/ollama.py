@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from osmosis_synthesize.providers import endpoint, faults
 from osmosis_synthesize.providers.base import Reply, Usage
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.registry import BUILT_IN
 from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, text
 from osmosis_synthesize.providers.words import with_schema_in_words
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     from osmosis_synthesize.providers.base import ProviderConfig, Request
     from osmosis_synthesize.providers.capabilities import Part
-
-_ROW: Final = BUILT_IN["ollama"]
 
 SMALLEST_CONTEXT: Final = 4096
 """Tokens; Ollama's own default."""
@@ -46,7 +43,7 @@ class OllamaProvider(RemoteProvider["httpx2.AsyncClient"]):
     def __init__(self, config: ProviderConfig) -> None:
         super().__init__(
             config,
-            endpoint.resolve(config, default_url=_ROW.default_url, own_hosts=_ROW.hosts),
+            endpoint.resolve(config),
             key_hint="Check OLLAMA_API_KEY.",
             model_hint=f"Is the model there? Get it with: ollama pull {config.model}",
         )

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint
 from osmosis_synthesize.providers.chat import ChatProvider
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.registry import BUILT_IN
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
     from osmosis_synthesize.providers.base import ProviderConfig
     from osmosis_synthesize.providers.capabilities import Part
-
-_ROW: Final = BUILT_IN["openai"]
 
 
 class OpenAIProvider(ChatProvider):
@@ -25,7 +22,7 @@ class OpenAIProvider(ChatProvider):
     limit_names: ClassVar[tuple[Part, ...]] = ("max_completion_tokens", "max_tokens")
 
     def __init__(self, config: ProviderConfig) -> None:
-        checked = endpoint.resolve(config, default_url=_ROW.default_url, own_hosts=_ROW.hosts)
+        checked = endpoint.resolve(config)
         if checked.own and config.api_key is None:
             raise ProviderSetupError(
                 "The provider openai has no key.",

@@ -1,7 +1,7 @@
 """Which providers there are, and how to make one.
 
-Built-in providers stand in one table; third parties add theirs by an entry point of the group
-``osmosis_synthesize.providers`` whose object is called with a :class:`ProviderConfig` and returns a
+Built-in providers stand in the table of :mod:`~osmosis_synthesize.providers.known`; third parties add theirs by an entry
+point of the group ``osmosis_synthesize.providers`` whose object is called with a :class:`ProviderConfig` and returns a
 :class:`~osmosis_synthesize.providers.base.Provider` (``docs/providers.md`` has an example). Nothing heavy is imported
 here: a provider's module is when one is made, an SDK when it is first used.
 """
@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from osmosis_synthesize.errors import ProviderSetupError
+from osmosis_synthesize.providers.known import ENTRY_POINT_GROUP, KNOWN_PROVIDERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,93 +21,10 @@ if TYPE_CHECKING:
 
     from osmosis_synthesize.providers.base import Provider, ProviderConfig
 
-ENTRY_POINTS: Final = "osmosis_synthesize.providers"
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltIn:
-    """One provider that comes with the package."""
-
-    target: str
-    """``module:callable`` below this package; called with the config, it gives the provider."""
-    extra: str | None = None
-    """The extra that installs what it needs; ``None`` where it needs nothing and speaks to no server."""
-    needs: tuple[str, ...] = ()
-    """The modules the extra brings."""
-    default_url: str | None = None
-    key_variables: tuple[str, ...] = ()
-    """Environment variables that may hold its key, the first that is set wins."""
-    hosts: tuple[str, ...] = ()
-    """Its own hosts; ``*.`` stands for any host below."""
-
-
-def _compatible(
-    default_url: str | None = None, *, key_variables: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
-) -> BuiltIn:
-    return BuiltIn(
-        "compatible:CompatibleProvider",
-        extra="openai",
-        needs=("openai", "stamina"),
-        default_url=default_url,
-        key_variables=key_variables,
-        hosts=hosts,
-    )
-
-
-BUILT_IN: Final[dict[str, BuiltIn]] = {
-    "openai": BuiltIn(
-        "openai:OpenAIProvider",
-        extra="openai",
-        needs=("openai", "stamina"),
-        default_url="https://api.openai.com/v1",
-        key_variables=("OPENAI_API_KEY",),
-        hosts=("api.openai.com", "*.api.openai.com"),  # the latter for data residency: eu.api.openai.com
-    ),
-    "azure": BuiltIn(
-        "azure:AzureProvider",
-        extra="openai",
-        needs=("openai", "stamina"),
-        key_variables=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
-        # Microsoft's own, each customer's resource below them
-        hosts=("*.openai.azure.com", "*.cognitiveservices.azure.com", "*.services.ai.azure.com", "*.openai.azure.us"),
-    ),
-    "anthropic": BuiltIn(
-        "anthropic:AnthropicProvider",
-        extra="anthropic",
-        needs=("anthropic", "stamina"),
-        default_url="https://api.anthropic.com",
-        key_variables=("ANTHROPIC_API_KEY",),
-        hosts=("api.anthropic.com",),
-    ),
-    "ollama": BuiltIn(
-        "ollama:OllamaProvider",
-        extra="ollama",
-        needs=("httpx2", "stamina"),
-        default_url="http://127.0.0.1:11434",
-        key_variables=("OLLAMA_API_KEY",),
-        hosts=("ollama.com",),
-    ),
-    "openai-compatible": _compatible(key_variables=("OPENAI_API_KEY",)),  # by the convention of such servers' clients
-    # Presets: servers of that kind which people use often.
-    "gemini": _compatible(
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-        hosts=("generativelanguage.googleapis.com",),
-    ),
-    "openrouter": _compatible(
-        "https://openrouter.ai/api/v1", key_variables=("OPENROUTER_API_KEY",), hosts=("openrouter.ai",)
-    ),
-    "lm-studio": _compatible("http://127.0.0.1:1234/v1"),
-    "vllm": _compatible("http://127.0.0.1:8000/v1"),
-    "llama.cpp": _compatible("http://127.0.0.1:8080/v1"),
-    "facts": BuiltIn("facts:create"),
-}
-"""By the name that settings use."""
-
 
 def names() -> tuple[str, ...]:
     """The names of all providers, built-in ones first."""
-    return (*BUILT_IN, *sorted(point.name for point in _entry_points() if point.name not in BUILT_IN))
+    return (*KNOWN_PROVIDERS, *sorted(point.name for point in _entry_points() if point.name not in KNOWN_PROVIDERS))
 
 
 def create(config: ProviderConfig) -> Provider:
@@ -120,7 +37,7 @@ def create(config: ProviderConfig) -> Provider:
         ProviderSetupError: the name is unknown, an extra is not installed, there is no key, or the host is not one that
             the user trusts. The message says what to do.
     """
-    row = BUILT_IN.get(config.name)
+    row = KNOWN_PROVIDERS.get(config.name)
     if row is None:
         return _create_third_party(config)
     if any(importlib.util.find_spec(module) is None for module in row.needs):
@@ -157,4 +74,4 @@ def _create_third_party(config: ProviderConfig) -> Provider:
 def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points
 
-    return entry_points(group=ENTRY_POINTS)
+    return entry_points(group=ENTRY_POINT_GROUP)

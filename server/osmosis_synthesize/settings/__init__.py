@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from osmosis_synthesize.providers.endpoint import is_local, is_trusted
 from osmosis_synthesize.settings.keys import api_key
 from osmosis_synthesize.settings.load import load_settings, provider_config, user_config_file
 from osmosis_synthesize.settings.model import Origin, OriginKind, Price, Settings
-from osmosis_synthesize.settings.trust import is_local, is_trusted
 
 __all__ = [
     "Origin",

@@ -8,9 +8,9 @@ from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
-from osmosis_synthesize.settings.known_providers import KNOWN_PROVIDERS, provider_exists
+from osmosis_synthesize.providers.endpoint import is_host, parse_url
+from osmosis_synthesize.providers.known import KNOWN_PROVIDERS, provider_exists
 from osmosis_synthesize.settings.model import Price
-from osmosis_synthesize.settings.trust import is_host, parse_url
 
 
 class Field(NamedTuple):

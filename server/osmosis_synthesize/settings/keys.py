@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from osmosis_synthesize.providers.known import KNOWN_PROVIDERS
 from osmosis_synthesize.secret import Secret
-from osmosis_synthesize.settings.known_providers import KNOWN_PROVIDERS
 
 OWN_KEY_VARIABLE = "OSMOSIS_LLM_API_KEY"
 
@@ -64,9 +64,8 @@ def reveals_secret(text: str, environ: Mapping[str, str]) -> bool:
 
 def own_key_variables(provider: str) -> tuple[str, ...]:
     """The variables a provider's own key may stand in, first wins; a provider of a third party has ``<NAME>_API_KEY``."""
-    known = KNOWN_PROVIDERS.get(provider)
-    if known is not None:
-        return known.key_variables
+    if provider in KNOWN_PROVIDERS:
+        return KNOWN_PROVIDERS[provider].key_variables
     return (re.sub(r"[^A-Z0-9]+", "_", provider.upper()) + "_API_KEY",)
 
 

@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from osmosis_synthesize.errors import SettingsError
 from osmosis_synthesize.providers.base import ProviderConfig
+from osmosis_synthesize.providers.endpoint import TRUST_VARIABLE, is_own_host, is_trusted, parse_url
+from osmosis_synthesize.providers.known import DEFAULT_PROVIDER, known
 from osmosis_synthesize.settings.env_var import RenderError, render
 from osmosis_synthesize.settings.fields import FIELDS, IN_DOUBT, PROVIDER_BOUND
 from osmosis_synthesize.settings.keys import (
@@ -24,14 +26,8 @@ from osmosis_synthesize.settings.keys import (
     looks_like_key,
     own_key_variables,
 )
-from osmosis_synthesize.settings.known_providers import (
-    DEFAULT_PROVIDER,
-    KNOWN_PROVIDERS,
-    KnownProvider,
-    ollama_base_url,
-)
 from osmosis_synthesize.settings.model import Origin, Settings
-from osmosis_synthesize.settings.trust import is_own_host, is_trusted, parse_url
+from osmosis_synthesize.settings.ollama import ollama_base_url
 from osmosis_synthesize.settings.yaml_file import Value, YamlError, from_plain, parse_yaml, read_text
 
 _PREFIX = "OSMOSIS_LLM_"
@@ -183,9 +179,9 @@ def _from_repository(
         yield from _from_llm(
             _llm(project, scope), Origin("dbt_project.yml", project_dir / "dbt_project.yml"), findings
         )
-    variables = _read_file(project_dir / "vars.yml", findings)
-    if variables is not None:
-        yield from _from_llm(_llm(variables, scope), Origin("vars.yml", project_dir / "vars.yml"), findings)
+    vars_file = _read_file(project_dir / "vars.yml", findings)
+    if vars_file is not None:
+        yield from _from_llm(_llm(vars_file, scope), Origin("vars.yml", project_dir / "vars.yml"), findings)
 
 
 def _read_file(path: Path, findings: _Findings) -> Value | None:
@@ -225,7 +221,7 @@ def _from_llm(llm: Value | None, origin: Origin, findings: _Findings) -> Iterabl
                 hint=f"Set it in the environment, e.g. as {OWN_KEY_VARIABLE}, and replace it if it was ever committed.",
             )
         elif key == "trusted_hosts":
-            hint = f"Set {_PREFIX}TRUSTED_HOSTS, or trusted_hosts in the user's configuration file."
+            hint = f"Set {TRUST_VARIABLE}, or trusted_hosts in the user's configuration file."
             findings.wrong(key, place, "a repository cannot say which hosts its user trusts.", hint=hint)
         elif key not in FIELDS:
             findings.warnings.append(f"{place}: {_unknown(written, FIELDS)}")
@@ -266,8 +262,8 @@ def _from_environment(environ: Mapping[str, str], findings: _Findings) -> Iterab
 
 def _from_provider_variables(provider: str, environ: Mapping[str, str]) -> Iterable[_Entry]:
     """What the provider's own SDK or tools read from the environment; the first variable that is set wins."""
-    known = KNOWN_PROVIDERS.get(provider, KnownProvider())
-    pairs = [*(("base_url", variable) for variable in known.base_url_variables), *known.option_variables]
+    row = known(provider)
+    pairs = [*(("base_url", variable) for variable in row.base_url_variables), *row.option_variables]
     for key, variable in reversed(pairs):
         value = environ.get(variable, "").strip()
         if value:
@@ -308,21 +304,23 @@ def _complete(
     """Fill in what depends on other values: the provider's default model, and whether its address is trusted."""
     provider: str = values.get("provider", DEFAULT_PROVIDER)
     if "model" not in values:
-        values["model"] = values.get("deployment") or KNOWN_PROVIDERS.get(provider, KnownProvider()).model
+        values["model"] = values.get("deployment") or known(provider).model
     url: str | None = values.get("base_url")
     if url is not None and origins["base_url"].from_repository and not is_trusted(url, provider):
         hosts = (*values.get("trusted_hosts", ()), *_user_trusted_hosts(findings))
         values["trusted_hosts"] = hosts
         values["base_url_trusted"] = is_trusted(url, provider, hosts)
     settings = Settings(**values, origins=MappingProxyType(origins))
+    own = own_key_variables(provider)
     if (
-        environ.get(OWN_KEY_VARIABLE)
+        own
+        and environ.get(OWN_KEY_VARIABLE)
         and _own_key_only(settings)
         and api_key(provider, environ, own_only=True) is None
     ):
         findings.warnings.append(
             f"{origins['provider']}: the repository chose the provider {provider}, so {OWN_KEY_VARIABLE} is not sent "
-            f"to it; set {_PREFIX}PROVIDER={provider} too, or put the key into {own_key_variables(provider)[0]}"
+            f"to it; set {_PREFIX}PROVIDER={provider} too, or put the key into {own[0]}"
         )
     return settings
 
@@ -335,7 +333,7 @@ def _own_key_only(settings: Settings) -> bool:
     """
     if not settings.origin("provider").from_repository or settings.provider == DEFAULT_PROVIDER:
         return False
-    url = settings.base_url or KNOWN_PROVIDERS.get(settings.provider, KnownProvider()).base_url
+    url = settings.base_url or known(settings.provider).base_url
     address = parse_url(url) if url is not None else None
     return address is None or is_own_host(address, settings.provider)
 
@@ -382,14 +380,13 @@ def provider_config(settings: Settings, environ: Mapping[str, str] | None = None
     ``base_url_trusted``, and has nothing to send if it does not.
     """
     environ = os.environ if environ is None else environ
-    known = KNOWN_PROVIDERS.get(settings.provider, KnownProvider())
     options = {"api_version": settings.api_version, "deployment": settings.deployment}
     key = api_key(settings.provider, environ, own_only=_own_key_only(settings)) if settings.base_url_trusted else None
     return ProviderConfig(
         name=settings.provider,
         model=settings.model or "",
         api_key=key,
-        base_url=settings.base_url or known.base_url,
+        base_url=settings.base_url or known(settings.provider).base_url,
         base_url_trusted=settings.base_url_trusted,
         base_url_origin=str(settings.origin("base_url")),
         timeout=settings.timeout,

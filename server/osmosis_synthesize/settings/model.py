@@ -8,7 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from osmosis_synthesize.settings.known_providers import DEFAULT_PROVIDER, KNOWN_PROVIDERS
+from osmosis_synthesize.providers.known import DEFAULT_PROVIDER, KNOWN_PROVIDERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ class Settings:
     max_tokens: int | None = None
     """Limit of one reply; ``None`` lets it follow from how many texts are asked for."""
     timeout: float = 60.0
-    """Seconds for one call, all its tries included."""
+    """Seconds for one try. A whole call, its tries and the waits between them, ends after twice as long."""
     max_retries: int = 3
     """Tries after the first."""
     base_url: str | None = None
