@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from osmosis_synthesize.document.model import Entry
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
-from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, inherit
+from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Known, inherit
 from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Waiting
 from osmosis_synthesize.engine.prompts import Context, Style, UpstreamColumn, select_upstream
-from osmosis_synthesize.engine.subject import subject_of, upstream_relevance
+from osmosis_synthesize.engine.subject import MADE_OF, subject_of, upstream_relevance
 from osmosis_synthesize.manifest.index import Index
 from osmosis_synthesize.manifest.model import Node, NodeLineage
 from osmosis_synthesize.names import fold, short_name
@@ -150,6 +150,7 @@ def _context(
 def _upstream(
     work: Work, node: Node, asked: Collection[str | None], progress: Progress, lineage: NodeLineage | None
 ) -> tuple[tuple[UpstreamColumn, ...], bool]:
+    """The descriptions upstream that a prompt shows, and whether all of them are final."""
     relevance = upstream_relevance(asked, lineage)
     wanted = {fold(column) for column in asked if column is not None}
     candidates: list[UpstreamColumn] = []
@@ -157,13 +158,17 @@ def _upstream(
     for parent in work.index.parents(node.unique_id):
         package = work.index.nodes[parent].package_name
         for name in (None, *(column.name for column in work.index.columns(parent))):
+            weight = 3 if name is None else relevance.get((parent, fold(name)), 1 if fold(name) in wanted else 0)
             known = progress.known(parent, name)
+            if known is None and name is not None and weight == MADE_OF:
+                # What a computed column is made of matters most: its text may stand further upstream.
+                found = inherit(parent, name, graph=work.index, lineage=work.lineage, texts=progress)
+                known = Known(found.text) if isinstance(found, Inheritable) else None
             if known is None:
                 continue
             if known.text is None:
                 exact = False
                 continue
-            weight = 3 if name is None else relevance.get((parent, fold(name)), 1 if fold(name) in wanted else 0)
             text = work.descriptions.rendered(known.text, package)
             candidates.append(UpstreamColumn(parent, short_name(parent), name, text, weight))
     return select_upstream(candidates), exact

@@ -152,7 +152,7 @@ def cut_in_the_middle(code: str, longest: int) -> str:
 
 
 def select_upstream(candidates: Sequence[UpstreamColumn]) -> tuple[UpstreamColumn, ...]:
-    """The most relevant upstream descriptions, within the limits a dependency and in all."""
+    """The most relevant upstream descriptions first, within the limits a dependency and in all."""
     ranked = sorted(candidates, key=lambda item: -item.relevance)
     taken: list[UpstreamColumn] = []
     of_table: dict[str, int] = {}
@@ -164,8 +164,7 @@ def select_upstream(candidates: Sequence[UpstreamColumn]) -> tuple[UpstreamColum
                 continue
             of_table[item.unique_id] = of_table.get(item.unique_id, 0) + 1
         taken.append(item)
-    place = {id(item): number for number, item in enumerate(candidates)}
-    return tuple(sorted(taken, key=lambda item: place[id(item)]))
+    return tuple(taken)
 
 
 def _describe(context: Context, style: Style) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 from osmosis_synthesize.manifest.index import Index
 from osmosis_synthesize.manifest.model import Node, NodeLineage, Test
@@ -132,12 +133,16 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+MADE_OF: Final = 2
+"""How much an upstream column matters that an asked column is made of."""
+
+
 def upstream_relevance(asked: Collection[str | None], lineage: NodeLineage | None) -> Mapping[tuple[str, str], int]:
-    """How much an upstream column matters for what is asked: 2 if an asked column is made of it, 1 if another one is."""
+    """How much upstream columns matter for what is asked: 1 if only another column of the node is made of one."""
     relevance: dict[tuple[str, str], int] = {}
     wanted = {fold(column) for column in asked if column is not None}
     for traced in lineage.columns if lineage is not None else ():
-        weight = 2 if fold(traced.name) in wanted else 1
+        weight = MADE_OF if fold(traced.name) in wanted else 1
         for unique_id, column in traced.sources:
             place = unique_id, fold(column)
             relevance[place] = max(weight, relevance.get(place, 0))
