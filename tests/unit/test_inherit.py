@@ -258,6 +258,46 @@ def test_a_path_is_as_sure_as_its_weakest_step(tmp_path: Path) -> None:
     assert ask(tmp_path, tables, "x") == "= One. | raw.a.x same name 2"
 
 
+# --- what a text says, and what a query does not ---
+
+JOINED = "select b.x as x, a.id from a join b on b.x = a.x"
+
+
+@pytest.mark.parametrize(
+    ("text", "inherited"),
+    [
+        ("Primary key.", False),
+        ("Surrogate key, generated from two columns.", False),
+        ("Primary key for this table.", False),
+        ("Auto-incremented ID in this table.", False),
+        ("Primary key of the customers.", True),
+        ("The unique key for each customer.", True),
+        ("When this row was loaded.", True),
+        ("Name of the customer.", True),
+    ],
+)
+def test_a_joined_table_does_not_pass_on_that_it_has_a_key(tmp_path: Path, text: str, inherited: bool) -> None:
+    tables = [raw("Other.", "id", "raw.a"), raw(text, name="raw.b")]
+    found = ask(tmp_path / "joined", [*tables, child(JOINED, "raw.a", "raw.b")], "x")
+    assert found.startswith("= " if inherited else "? the text of raw.b.x speaks of its own table's key")
+    alone = ask(tmp_path / "alone", [tables[1], child("select x from b", "raw.b")], "x")
+    assert alone.startswith(f"= {text}")
+
+
+@pytest.mark.parametrize("null", ["null", "cast(null as varchar)", "cast(null as decimal(16, 2))", "null::bigint"])
+def test_a_column_compiled_to_null_is_matched_by_name(tmp_path: Path, null: str) -> None:
+    """dbt compiles helper macros to that where the warehouse has no tables."""
+    tables = [raw("One."), child(f"with f as (select {null} as x from a) select x from f", "raw.a")]
+    assert ask(tmp_path, tables, "x") == "= One. | raw.a.x same name 1"
+
+
+@pytest.mark.parametrize("other", ["same text", "Same text.", "  SAME   text "])
+def test_trivial_differences_are_no_ambiguity(tmp_path: Path, other: str) -> None:
+    union = child("select x from a union all select x from b", "raw.a", "raw.b")
+    found = ask(tmp_path, [raw("Same text."), raw(other, name="raw.b"), union], "x")
+    assert found == "= Same text. | raw.a.x union 1"
+
+
 # --- shapes of the graph; only here the graph and the texts are made up, for no dbt would write such a manifest ---
 
 

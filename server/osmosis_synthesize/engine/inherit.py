@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from osmosis_synthesize.engine.compare import plain
 from osmosis_synthesize.engine.model import Alternative, How, Upstream
 from osmosis_synthesize.manifest.model import ColumnLineage, NodeLineage
 from osmosis_synthesize.names import fold
@@ -90,6 +91,17 @@ _LOSSY: Final = (
     ),
 )
 
+# Words by which a text says that a column tells its own table's rows apart, without a name for what they are: not "primary
+# key of the customers" but "primary key", "ID in this table".
+_OWN_KEY: Final = re.compile(
+    r"\b(?:primary|surrogate|unique) key\b(?! (?:of|for|to|in|from|representing|identifying|that|which) (?!this\b|the table))"
+    r"|\b(?:keys?|ids?|identif\w+|unique\w*)\b[^.]*\bthis (?:\w+ ){0,2}(?:table|model|row|record|view|dataset)\b",
+    re.IGNORECASE,
+)
+
+# What dbt compiles a helper macro to that finds no table in the warehouse: nothing is known of such a column.
+_NULL: Final = re.compile(r"(?:\w+\()?null(?: as [^()]+(?:\([\d, ]+\))?\)|\)?::[\w ]+)?", re.IGNORECASE)
+
 
 def inherit(
     unique_id: str, column: str, *, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts
@@ -147,13 +159,22 @@ class _Search:
         traced = self._traced(unique_id, column)
         if isinstance(traced, Nothing):
             return traced
-        return self._by_lineage(traced) if traced is not None else self._by_name(unique_id, column)
+        found = self._by_lineage(traced) if traced is not None else self._by_name(unique_id, column)
+        if isinstance(found, Inheritable) and found.text and _OWN_KEY.search(found.text):
+            # Where tables are joined, what is one table's key need not be the result's.
+            parents = [parent for parent in self.graph.parents(unique_id) if parent != unique_id]
+            if len(parents) > 1:
+                reason = (
+                    f"the text of {found.upstream.label} speaks of its own table's key, and tables are joined here"
+                )
+                return Doubtful(reason, (Alternative(found.text, found.upstream),))
+        return found
 
     def _traced(self, unique_id: str, column: str) -> ColumnLineage | Nothing | None:
         """The column's lineage; ``None`` where only its name is known."""
         node = self.lineage.get(unique_id)
         known = node.column(column) if node is not None else None
-        if known is not None and known.kind != "unknown":
+        if known is not None and not _is_unknown(known):
             return known
         if node is not None and node.problem is None and node.complete and known is None:
             return Nothing("its SQL does not return this column")
@@ -204,6 +225,12 @@ class _Search:
 
 def _place(unique_id: str, column: str) -> tuple[str, str]:
     return unique_id, fold(column)
+
+
+def _is_unknown(column: ColumnLineage) -> bool:
+    """Whether lineage says nothing of what a column holds."""
+    null = not column.sources and column.expression is not None and _NULL.fullmatch(column.expression)
+    return column.kind == "unknown" or bool(null)
 
 
 def _passes_on(column: ColumnLineage) -> bool:
@@ -261,4 +288,4 @@ def _say_the_same(hits: Sequence[Inheritable]) -> bool:
     if any(hit.text is None for hit in hits):
         # Texts still to come are only sure to be the same if they are one and the same text.
         return len({(hit.upstream.unique_id, hit.upstream.column, hit.text) for hit in hits}) == 1
-    return len({" ".join((hit.text or "").split()) for hit in hits}) == 1
+    return len({plain(hit.text or "") for hit in hits}) == 1
