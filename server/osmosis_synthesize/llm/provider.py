@@ -142,9 +142,8 @@ class EngineProvider(LLMProvider):
             if answer.error is not None:
                 raise answer.error
             return answer
-        if not answer.cached:
-            usage = answer.spent.usage
-            self.cost_tracker.add(usage.input_tokens, usage.output_tokens, answer.spent.cost)
+        usage = answer.spent.usage
+        self.cost_tracker.add(usage.input_tokens, usage.output_tokens, answer.spent.cost)
         return answer.reply
 
     def close(self) -> None:
