@@ -151,8 +151,8 @@ def test_upstream_and_own_descriptions(tmp_path: Path) -> None:
     )
     assert upstream.strip().splitlines() == [
         "- raw.orders: Orders of the shop.",
-        "- raw.orders.id: Number of the order.",
         "- raw.orders.amount: What it cost.",
+        "- raw.orders.id: Number of the order.",
     ]
     assert own.splitlines()[:2] == ["- orders_daily: Sales a day.", "- day: Day of the order, in local time."]
 
@@ -186,7 +186,7 @@ def test_upstream_limits() -> None:
         assert len(of_table) <= MOST_COLUMNS_A_DEPENDENCY == 20
         # the most relevant come first, and there are 13 of them in each table
         assert all(item.relevance == 2 for item in of_table[:13])
-    assert [wide.index(item) for item in taken if item.column] == sorted(wide.index(i) for i in taken if i.column)
+    assert [item.relevance for item in taken] == sorted((item.relevance for item in taken), reverse=True)
 
 
 def test_columns_that_the_asked_ones_are_made_of_are_the_most_relevant(tmp_path: Path) -> None:
@@ -386,3 +386,16 @@ def test_no_private_name_survives_wherever_it_stands(
     for name in private:
         assert re.search(rf"(?<!\w){name}(?!\w)", text) is None
     assert "- a (derived from t.withheld_1" in text or "- a (" in text
+
+
+def test_what_a_computed_column_is_made_of_comes_first_however_far_upstream_its_text_stands(tmp_path: Path) -> None:
+    staged = table(
+        "staged",
+        {"id": "Order.", "paid": None},
+        sql="select id, amount as paid from orders",
+        of=["raw.orders"],
+    )
+    model = table("totals", {"total": None}, sql="select sum(paid) as total from staged", of=["staged"])
+    text = prompt(tmp_path, RAW, staged, model)
+    lines = text.split("## Upstream descriptions\n")[1].splitlines()
+    assert lines[:2] == ["- staged.paid: What it cost.", "- staged.id: Order."]
