@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import posixpath
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, load_project, schema_files
+from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, is_below, load_project, schema_files
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
@@ -26,10 +26,10 @@ from osmosis_synthesize.engine.gaps import (
     gap_of_undocumented,
     latest,
     relative,
-    select_matches,
+    selected_by,
     survey,
 )
-from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.errors import UsageError, WriteError
 from osmosis_synthesize.names import EntryKey, short_name
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class Project:
         named = {Path(os.path.realpath(path)) for path in request.files}
         gaps: list[Gap] = []
         slots = 0
+        selected: set[str] = set()
+        sound = True
         for path in files:
             document = self.drafts.get(path)
             if document is None and path not in self.drafts.unreadable:
@@ -144,28 +146,43 @@ class Project:
             if document is None:
                 self.notes.append(self.drafts.unreadable[path])
                 self.unreadable = self.unreadable or path in named
+                sound = False
                 continue
             if document.problems and not document.entries:
                 self.unreadable = self.unreadable or path in named
+            sound = sound and not document.problems
             for problem in document.problems:
                 line = document.lines.line_of(problem.span.start) + 1
                 self.notes.append(f"{shown(path)}:{line}: {problem.message}")
             found = survey(document, path, naming=naming, placeholders=self.placeholders, select=request.select)
             gaps += found.gaps
             slots += found.slots
+            selected |= found.selected
             if request.add_columns and index is not None:
                 added = self._missing_columns(document, path, index, request.select)
                 gaps += added
                 slots += len(added)
         for gap in self._undocumented(nodes):
-            if not request.select or select_matches(gap.key, gap.unique_id, request.select):
+            named_by = selected_by(gap.key, gap.unique_id, request.select)
+            if not request.select or named_by:
+                selected |= named_by
                 gaps.append(gap)
                 slots += 1
                 if request.add_columns and index is not None:
                     added = self._columns_of(index.find(gap.key, package=self.layout.name), gap.key, gap.file)
                     gaps += added
                     slots += len(added)
-        return Survey(tuple(gaps), slots)
+        self._require_names(request, selected, strictly=request.whole_project and sound)
+        return Survey(tuple(gaps), slots, frozenset(selected))
+
+    def _require_names(self, request: Request, selected: Collection[str], *, strictly: bool) -> None:
+        """Complain of selected names that nothing bears: an error if nothing can bear them, else a note."""
+        unknown = [name for name in request.select if name not in selected]
+        if unknown:
+            message = f"Nothing here is called {' or '.join(unknown)}."
+            if strictly:
+                raise UsageError(message, hint="Name a model, seed, snapshot, source table or unique_id.")
+            self.notes.append(message)
 
     def shared_upstream(self, gaps: Sequence[Gap]) -> tuple[Shared, ...]:
         """Columns upstream that are worth being described first, because several of these gaps would inherit from them."""
@@ -323,7 +340,12 @@ class Project:
             if path.suffix.lower() in SCHEMA_SUFFIXES:
                 files.append(path)
             elif path.suffix.lower() in _NODE_SUFFIXES and index is not None:
-                for node in index.nodes_in_file(relative(path, self.root), self.layout.name):
+                found = index.nodes_in_file(relative(path, self.root), self.layout.name)
+                if not found and self._is_of_a_node(path):
+                    self.notes.append(
+                        f"{shown(path)} is not in the manifest. Run `dbt parse` to bring that up to date."
+                    )
+                for node in found:
                     nodes.append(node)
                     if node.schema_path is not None and index.is_editable(node):
                         files.append(Path(os.path.realpath(self.root / node.schema_path)))
@@ -347,7 +369,7 @@ class Project:
             nodes = index.find(entry.key, package=self.layout.name, path=relative(path, self.root))
             if entry.slot is None or not nodes:
                 continue
-            if not select or select_matches(entry.key, latest(nodes).unique_id, select):
+            if not select or selected_by(entry.key, latest(nodes).unique_id, select):
                 gaps += self._columns_of(nodes, entry.key, path, document, entry)
         return gaps
 
@@ -393,6 +415,11 @@ class Project:
         if len(used) > 1 and len(described) == 1 and all(_is_named_after(*item) for item in used.items()):
             return self.root / posixpath.dirname(path) / f"{node.name}{posixpath.splitext(path)[1]}"
         return Path(os.path.realpath(self.root / path))
+
+    def _is_of_a_node(self, path: Path) -> bool:
+        layout = self.layout
+        folders = (*layout.model_paths, *layout.seed_paths, *layout.snapshot_paths)
+        return any(is_below(path, Path(os.path.realpath(folder))) for folder in folders)
 
     def _may_edit(self, path: Path) -> bool:
         reason = self.layout.why_not_editable(path)

@@ -24,6 +24,8 @@ class Survey:
 
     gaps: tuple[Gap, ...] = ()
     slots: int = 0
+    selected: frozenset[str] = frozenset()
+    """Of the names that were asked for, those that something bears."""
 
     @property
     def coverage(self) -> float:
@@ -68,19 +70,22 @@ def survey(
     path = relative(file, naming.project_dir)
     gaps: list[Gap] = []
     total = 0
+    selected: set[str] = set()
     for entry in document.entries:
         slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
         missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
         if select or missing:
             nodes = naming.nodes(entry.key, path)
-            if select and not select_matches(entry.key, naming.unique_id(entry.key, nodes, None), select):
+            named = selected_by(entry.key, naming.unique_id(entry.key, nodes, None), select)
+            if select and not named:
                 continue
+            selected |= named
             gaps += [
                 gap_at(slot, entry.key, naming.unique_id(entry.key, nodes, slot.column), document, file)
                 for slot in missing
             ]
         total += len(slots)
-    return Survey(tuple(gaps), total)
+    return Survey(tuple(gaps), total, frozenset(selected))
 
 
 def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:
@@ -88,9 +93,9 @@ def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:
     return Gap(node.unique_id, None, key, file, 1, 1, None)
 
 
-def select_matches(key: EntryKey, unique_id: str, select: Iterable[str]) -> bool:
-    """Whether an entry is meant by one of the names in ``select``."""
-    return not {key.name, str(key), unique_id}.isdisjoint(select)
+def selected_by(key: EntryKey, unique_id: str, select: Iterable[str]) -> set[str]:
+    """The names in ``select`` that mean this entry."""
+    return {key.name, str(key), unique_id}.intersection(select)
 
 
 def latest(nodes: Sequence[Node]) -> Node:
