@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def install() -> None:
-    """Two environments: ours, and dbt's own, since no release of ours depends on dbt."""
+    """Two environments: ours, and one with dbt and dbt-osmosis, on which no release of ours depends."""
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts this may have an older one
         raise SystemExit("Python 3.11 or newer is needed.")
     _environment(".venv", "dev.txt")
@@ -66,7 +66,11 @@ def imports() -> None:
 
 def tests() -> None:
     """All tests, on all cores, with branch coverage."""
-    environment = {**os.environ, "OSMOSIS_TEST_DBT": str(DBT / "dbt")}
+    environment = {
+        **os.environ,
+        "OSMOSIS_TEST_DBT": str(DBT / "dbt"),
+        "OSMOSIS_TEST_DBT_OSMOSIS": str(DBT / "python"),
+    }
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling the SDKs anew in each process takes minutes
     _run(
         *(
