@@ -1,6 +1,6 @@
 """dbt-osmosis's own command line, with this engine behind ``--synthesize``.
 
-The Python that ``OSMOSIS_TEST_DBT_OSMOSIS`` names has requirements/dbt-osmosis.txt installed; this package is taken from the
+The Python that ``OSMOSIS_TEST_DBT_OSMOSIS`` names has requirements/dbt.txt installed; this package is taken from the
 working tree.
 """
 
