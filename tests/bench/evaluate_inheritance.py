@@ -59,7 +59,6 @@ from osmosis_synthesize.settings import load_settings
 Verdict = Literal["exact", "near", "wrong", "missing", "not inheritable"]
 VERDICTS: tuple[Verdict, ...] = ("exact", "near", "wrong", "missing", "not inheritable")
 
-_DOC = re.compile(r"\{\{-?\s*doc\(\s*(.*?)\s*\)\s*-?\}\}", re.DOTALL)
 _WORD = re.compile(r"[^\W_]+|%")
 _STOP_WORDS = (
     "a an and are as at be been being by can could does for from has have if in into is it its of on or s such than that "
@@ -77,18 +76,15 @@ _LIKE = 0.5
 class Judge:
     """Says whether two texts say the same."""
 
-    def __init__(self, index: Index, judged: Iterable[tuple[str, str]] = ()) -> None:
-        self._blocks = {block.name: block.text for block in index.docs.values()}
-        # the project's own blocks are found first
-        own = index.metadata.project_name
-        self._blocks |= {block.name: block.text for block in index.docs.values() if block.package_name == own}
-        self._judged = {frozenset((self.plain(one), self.plain(other))) for one, other in judged}
+    def __init__(self, descriptions: Descriptions, judged: Iterable[tuple[str, str]] = ()) -> None:
+        self._docs = descriptions.docs
+        self._own = descriptions.index.metadata.project_name
         self.plain = cache(self.plain)
+        self._judged = {frozenset((self.plain(one), self.plain(other))) for one, other in judged}
 
     def plain(self, text: str) -> str:
         """What a reader sees, without what makes no difference."""
-        shown = _DOC.sub(lambda match: self._blocks.get(re.findall(r"['\"](.*?)['\"]", match[1])[-1], match[0]), text)
-        return plain(shown)
+        return plain(self._docs.rendered(text, of=self._own))
 
     def __call__(self, one: str, other: str) -> Literal["exact", "near"] | None:
         """``None``: they are different texts."""
@@ -232,7 +228,7 @@ class Evaluation:
 def evaluate(work: Work, *, judged: Iterable[tuple[str, str]] = ()) -> Evaluation:
     """Hide, inherit, compare. ``work`` is what :meth:`~osmosis_synthesize.project.Project.work` gives for no gaps."""
     index = work.index
-    same = Judge(index, judged)
+    same = Judge(work.descriptions, judged)
     every = list(hidden_texts(work.descriptions))
     started = time.perf_counter()
     by_lineage = {hidden: _by_lineage(work, hidden) for hidden in every}

@@ -7,14 +7,14 @@ because the manifest holds rendered text and may be stale.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from osmosis_synthesize.document import Document, is_gap, is_placeholder
 from osmosis_synthesize.document.model import Entry, Slot
+from osmosis_synthesize.engine.docs import DocBlocks
 from osmosis_synthesize.engine.inherit import Known
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.manifest.index import Index
@@ -23,11 +23,6 @@ from osmosis_synthesize.names import EntryKey, fold
 
 Owner = tuple[EntryKey, str | None]
 """The entry in which a description stands, and the column it is for. Versions of a model may share one."""
-
-
-_DOC: Final = re.compile(
-    r"""\{\{-?\s*doc\(\s*(?:['"](?P<package>[^'"]+)['"]\s*,\s*)?['"](?P<name>[^'"]+)['"]\s*\)\s*-?\}\}"""
-)
 
 
 class Documents(Protocol):
@@ -63,6 +58,7 @@ class Descriptions:
         self.documents = documents
         self.project_dir = project_dir
         self.placeholders = placeholders
+        self.docs = DocBlocks(index)
         self._files: dict[str, Path] = {}
 
     def locate(self, node: Node) -> Located | None:
@@ -84,7 +80,11 @@ class Descriptions:
         return Located(file, document, entry, item)
 
     def text(self, unique_id: str, column: str | None) -> str | None:
-        """The description as its author wrote it, Jinja and all; ``None`` where there is a gap."""
+        """The description as its author wrote it, Jinja and all; ``None`` where there is a gap.
+
+        Of a package's nodes only the rendered text is known. Where that is just a doc block's, it is the reference
+        that means this block in the project's own files.
+        """
         node = self.index.nodes.get(unique_id)
         if node is None:
             return None
@@ -92,24 +92,17 @@ class Descriptions:
         if located is not None:
             slot = located.slot(column)
             return None if slot is None or is_gap(slot, self.placeholders) else slot.text
-        if column is None:
-            return self._real(node.description)
-        described = node.column(column)
-        return self._real(described.description) if described is not None else None
+        described = node if column is None else node.column(column)
+        if described is None or is_placeholder(described.description, self.placeholders):
+            return None
+        text = described.description
+        if node.schema_package == self.index.metadata.project_name:
+            return text
+        return self.docs.reference(text, of=node.schema_package) or text
 
     def rendered(self, text: str, package: str) -> str:
         """A description with its doc blocks' texts in place of their names, as dbt renders it."""
-        if "{{" not in text:
-            return text
-
-        def block(call: re.Match[str]) -> str:
-            where, name = (call["package"], call["name"]) if call["package"] else (package, call["name"])
-            found = self.index.docs.get((where, name)) or self.index.docs.get(
-                (self.index.metadata.project_name, name)
-            )
-            return found.text.strip() if found is not None else call[0]
-
-        return _DOC.sub(block, text)
+        return self.docs.rendered(text, of=package)
 
     def owner(self, unique_id: str, column: str | None) -> Owner:
         """The entry whose text describes this column or node."""
@@ -121,9 +114,6 @@ class Descriptions:
         if located is not None and located.item is not None and located.item.column(column) is not None:
             key = located.item.key
         return key, fold(column)
-
-    def _real(self, text: str) -> str | None:
-        return None if is_placeholder(text, self.placeholders) else text
 
 
 class Progress:

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from osmosis_synthesize.document.model import Entry
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
-from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Known, inherit
-from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Waiting
+from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Known, Nothing, inherit
+from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Upstream, Waiting
 from osmosis_synthesize.engine.prompts import Context, Style, UpstreamColumn, select_upstream
 from osmosis_synthesize.engine.subject import MADE_OF, subject_of, upstream_relevance
 from osmosis_synthesize.manifest.index import Index
@@ -109,8 +109,7 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
                     proposals.append(Proposal(gap, found.text, "inherited", found.upstream))
                 continue
             reasons[gap.id] = found.reason
-            if isinstance(found, Doubtful):
-                alternatives[gap.id] = found.alternatives
+            alternatives[gap.id] = _offered(gap.column, found, work.descriptions)
             if fold(gap.column) in private:
                 unfilled.append(
                     Unfilled(gap, "it is private, and is not named to a provider", alternatives.get(gap.id, ()))
@@ -121,7 +120,10 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
         progress.fill(proposal.gap, proposal.text)
     for item in waiting:
         progress.fill(item.gap, None)
-    context = _context(work, node, asking, progress, private) if asking else None
+    blocks = {
+        other.upstream.unique_id for gap in asking for other in alternatives.get(gap.id, ()) if _is_block(other)
+    }
+    context = _context(work, node, asking, progress, private, blocks) if asking else None
     return Prepared(
         tuple(proposals),
         tuple(waiting),
@@ -130,14 +132,33 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
     )
 
 
+def _offered(column: str, found: Doubtful | Nothing, descriptions: Descriptions) -> tuple[Alternative, ...]:
+    """What a person might choose for a column that inherits nothing: a doc block of its name, if nothing else."""
+    if isinstance(found, Doubtful):
+        return found.alternatives
+    block = descriptions.docs.called(column)
+    if block is None:
+        return ()
+    return (Alternative(f"{{{{ doc('{block.name}') }}}}", Upstream(block.name, None, "doc block")),)
+
+
+def _is_block(other: Alternative) -> bool:
+    return other.upstream.how == "doc block" and other.upstream.column is None
+
+
 def _context(
-    work: Work, node: Node, gaps: Sequence[Gap], progress: Progress, private: frozenset[str]
+    work: Work,
+    node: Node,
+    gaps: Sequence[Gap],
+    progress: Progress,
+    private: frozenset[str],
+    blocks: Collection[str],
 ) -> tuple[Context, bool]:
     """What a prompt about a node is made of, and whether all of it is final."""
     asked: list[str | None] = [gap.column for gap in gaps]
     lineage = work.lineage.get(node.unique_id)
     subject = subject_of(node, asked, index=work.index, lineage=lineage)
-    upstream, exact = _upstream(work, node, asked, progress, lineage)
+    upstream, exact = _upstream(work, node, asked, progress, lineage, blocks)
     own: list[tuple[str, str]] = []
     for name in (None, *(column.name for column in subject.columns)):
         known = progress.known(node.unique_id, name)
@@ -148,12 +169,17 @@ def _context(
 
 
 def _upstream(
-    work: Work, node: Node, asked: Collection[str | None], progress: Progress, lineage: NodeLineage | None
+    work: Work,
+    node: Node,
+    asked: Collection[str | None],
+    progress: Progress,
+    lineage: NodeLineage | None,
+    blocks: Collection[str],
 ) -> tuple[tuple[UpstreamColumn, ...], bool]:
-    """The descriptions upstream that a prompt shows, and whether all of them are final."""
+    """The descriptions upstream that a prompt shows, doc blocks included, and whether all of them are final."""
     relevance = upstream_relevance(asked, lineage)
     wanted = {fold(column) for column in asked if column is not None}
-    candidates: list[UpstreamColumn] = []
+    candidates = [_block(name, work) for name in sorted(blocks)]
     exact = True
     for parent in work.index.parents(node.unique_id):
         package = work.index.nodes[parent].package_name
@@ -172,6 +198,11 @@ def _upstream(
             text = work.descriptions.rendered(known.text, package)
             candidates.append(UpstreamColumn(parent, short_name(parent), name, text, weight))
     return select_upstream(candidates), exact
+
+
+def _block(name: str, work: Work) -> UpstreamColumn:
+    text = work.index.docs[work.index.metadata.project_name, name].text
+    return UpstreamColumn("", f"doc block {name}", None, text, MADE_OF)
 
 
 def _private(node: Node, work: Work) -> frozenset[str]:
