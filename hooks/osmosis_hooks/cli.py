@@ -18,6 +18,8 @@ from osmosis_synthesize import __version__
 if TYPE_CHECKING:
     import datetime as dt
 
+_SOURCE_SUFFIXES = frozenset({".yml", ".yaml", ".sql", ".py", ".csv"})
+
 _EXIT_CODES = """\
 exit codes:
   0  nothing to do, or nothing changed
@@ -30,6 +32,7 @@ exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. ``argv`` is without the program's name; ``None`` means the process's."""
     options = _parser().parse_args(argv)
+    _mend_json(options)
     run: Callable[[argparse.Namespace], int] = import_module(f"osmosis_hooks.{options.command}").main
     from osmosis_synthesize.errors import OsmosisError
 
@@ -63,7 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_filling(run)
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
     run.add_argument(
-        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="PATH",
+        help="write a machine-readable report to PATH, or to standard output",
     )
     run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
 
@@ -73,7 +81,12 @@ def _parser() -> argparse.ArgumentParser:
         "--min-coverage", type=_percent, metavar="PERCENT", help="fail only below this share of descriptions"
     )
     check.add_argument(
-        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="PATH",
+        help="write a machine-readable report to PATH, or to standard output",
     )
 
     estimate = commands.add_parser("estimate", help="what `run` would do, call by call, and cost; calls nobody")
@@ -105,7 +118,12 @@ def _parser() -> argparse.ArgumentParser:
         "--by", choices=["model", "project", "node", "day"], default="model", help="default: %(default)s"
     )
     spend.add_argument(
-        "--json", type=Path, metavar="PATH", help="write a machine-readable report (- is standard output)"
+        "--json",
+        type=Path,
+        nargs="?",
+        const=Path("-"),
+        metavar="PATH",
+        help="write a machine-readable report to PATH, or to standard output",
     )
     return parser
 
@@ -156,6 +174,14 @@ def _add_filling(command: argparse.ArgumentParser) -> None:
         "--debug-prompts", type=Path, metavar="DIR", help="write each prompt and reply to a file in DIR"
     )
     command.add_argument("--llm-concurrency", metavar="N", help="calls under way at once")
+
+
+def _mend_json(options: argparse.Namespace) -> None:
+    """In ``--json FILE.yml`` the file is what is meant to be read: a report is never written over a source file."""
+    given: Path | None = vars(options).get("json")
+    if given is not None and given.suffix.lower() in _SOURCE_SUFFIXES:
+        options.files = [given, *options.files]
+        options.json = Path("-")
 
 
 def _percent(text: str) -> float:

@@ -80,7 +80,8 @@ def _origin(proposal: Proposal) -> str:
 
 
 def _call(call: PlannedCall, plan: Plan) -> str:
-    names = ", ".join(_name(gap) for gap in call.gaps)
+    why = dict(zip(call.gaps, call.reasons, strict=True))
+    names = ", ".join(f"{_name(gap)} ({why[gap]})" if gap.column is not None else _name(gap) for gap in call.gaps)
     about = "; its prompt will also hold texts generated before it" if not call.exact else ""
     return (
         f"1 call to {plan.provider.provider} {plan.provider.model} for {names}: about {call.input_tokens:,} tokens in, "

@@ -134,6 +134,8 @@ class PlannedCall:
     """What would be reserved before the call."""
     exact: bool
     """Whether the prompt is final; otherwise it will also hold texts that are generated before it."""
+    reasons: tuple[str, ...] = ()
+    """For each gap, why it has to be asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,4 +72,5 @@ def _call(work: Work, asking: Asking, gaps: tuple[Gap, ...], caller: Caller) -> 
         quote.cost,
         quote.upper_bound,
         asking.exact,
+        tuple(asking.reasons.get(gap.id, "nothing upstream describes it") for gap in gaps),
     )
