@@ -118,11 +118,15 @@ def says(text: str, *, finish: str = "stop") -> Fault:
 
 
 class FakeLLMServer:
-    """See the module's docstring. ``delay`` is how many seconds each answer takes; ``key`` the only key it takes."""
+    """See the module's docstring. ``delay`` is how many seconds each answer takes; ``key`` the only key it takes.
 
-    def __init__(self, *, port: int = 0, delay: float = 0.0, key: str | None = None) -> None:
+    Of the first ``together`` requests none is answered before all of them have come.
+    """
+
+    def __init__(self, *, port: int = 0, delay: float = 0.0, key: str | None = None, together: int = 1) -> None:
         self.delay = delay
         self.key = key
+        self.together = together
         self.requests: list[Recorded] = []
         self.answered = 0
         """How many requests got a good answer."""
@@ -138,7 +142,10 @@ class FakeLLMServer:
         self._seen: set[str] = set()
         self._active = 0
         self._at_once: list[int] = []
+        self.dripped = 0
+        """How many bytes were dripped."""
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._connections: set[socket.socket] = set()
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.fake = self
@@ -187,6 +194,7 @@ class FakeLLMServer:
         with self._lock:
             self.requests.append(recorded)
             self.first_request.set()
+            self._changed.notify_all()
             if self.key is not None and _key(recorded.headers) != self.key:
                 return wrong_key(_key(recorded.headers))
             sent = json.dumps(recorded.body)
@@ -196,6 +204,21 @@ class FakeLLMServer:
             if self._script:
                 return self._script.popleft()
             return self._always or Fault()
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that requests, or bytes that are dripped, bring about."""
+        with self._changed:
+            assert self._changed.wait_for(condition, 60)
+
+    @property
+    def dripping(self) -> bool:
+        """Whether what requests get is dripped."""
+        return self._always is not None and self._always.behaviour == "drip"
+
+    def drip(self) -> None:
+        with self._changed:
+            self.dripped += 1
+            self._changed.notify_all()
 
     def count(self, usage: tuple[int, int]) -> None:
         with self._lock:
@@ -256,6 +279,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
     disable_nagle_algorithm = True
+    _inside = False
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing."""
@@ -278,10 +302,18 @@ class _Handler(BaseHTTPRequestHandler):
         recorded = Recorded(self.path, headers, json.loads(data or b"{}"), time.monotonic())
         fault = fake.take(recorded)
         fake.enter(1)
+        self._inside = True
         try:
+            fake.wait_until(lambda: len(fake.requests) >= fake.together)
             self._answer(recorded, fault)
         finally:
-            fake.enter(-1)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Before the answer leaves: a client that has it may ask again at once."""
+        if self._inside:
+            self._inside = False
+            self.server.fake.enter(-1)
 
     def _answer(self, recorded: Recorded, fault: Fault) -> None:
         fake = self.server.fake
@@ -327,6 +359,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.behaviour == "drip":
             for place in range(len(body)):
                 self.wfile.write(body[place : place + 1])
+                self.server.fake.drip()
                 if self.server.fake.closing.wait(fault.seconds):
                     return
             return
@@ -341,6 +374,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: int, headers: dict[str, str], body: str, *, content_type: str = "application/json"
     ) -> None:
         data = body.encode()
+        self._leave()
         self.send_response(status)
         for name, value in {"Content-Type": content_type, **headers, "Content-Length": str(len(data))}.items():
             self.send_header(name, value)

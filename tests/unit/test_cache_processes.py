@@ -169,9 +169,9 @@ def test_what_was_answered_before_a_kill_is_never_asked_again(server: CountingSe
         with Store.open(tmp_path) as store:
             answered = {json.loads(line)["key"] for line in Cache(store).export_lines()}
         assert {line.split()[1] for line in output.splitlines()} <= answered
-    begun = time.monotonic()
     before = server.asked.copy()
     last = start(WORKER, tmp_path, server.server_port, 1, REQUESTS, REQUESTS)
+    begun = time.monotonic()
     go(last)
     last.communicate(timeout=60)
     assert last.returncode == 0

@@ -1,125 +1,37 @@
-"""The fault table: what the user sees, and how often a server is asked, for each provider and each fault.
-
-Run as a script it prints the table as ``docs/providers.md`` has it.
-"""
+"""What comes of each fault, for each provider: see ``fault_table.py``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import servers
+from clock import Clock
+from fault_table import HEAD, KEY, PAGE, PROVIDERS, TABLE, TIMEOUT, Row, happen, let_time_pass
 from osmosis_synthesize import errors
 from osmosis_synthesize.providers.base import Message, Reply, Request
 from osmosis_synthesize.providers.registry import create
 from osmosis_synthesize.secret import Secret
 from servers import FakeLLMServer, Fault, config_for
 
-PROVIDERS = ("openai", "azure", "anthropic", "ollama", "openai-compatible")
-KEY = "tests0123456789abc"
 SECRET_SQL = "select margin from the_secret_board_meeting where salary > 1"
 ASK = Request((Message("user", f"Describe these 2 columns: a, b.\n{SECRET_SQL}"),), max_tokens=100)
-TRIES = 3
-
-
-@dataclass(frozen=True)
-class Row:
-    """One fault that does not go away, and what comes of it after ``max_retries=2``."""
-
-    fault: Callable[[], Fault]
-    error: type[errors.ProviderError] | None
-    """``None``: it is no fault to the provider, its reply is for the engine to judge."""
-    requests: int
-    says: str = ""
-    config: dict[str, Any] | None = None
-
-
-TABLE: dict[str, Row] = {
-    "429 without Retry-After": Row(servers.rate_limited, errors.ProviderRateLimited, TRIES, "too fast (429)"),
-    "429 with Retry-After": Row(
-        lambda: servers.rate_limited(0.02), errors.ProviderRateLimited, TRIES, "asks to wait 0.02 s"
-    ),
-    "429 with a Retry-After of an hour": Row(
-        lambda: servers.rate_limited(3600), errors.ProviderRateLimited, 1, "asks to wait 3600 s"
-    ),
-    "quota used up": Row(servers.out_of_quota, errors.ProviderQuotaError, 1, "no credit left"),
-    "wrong key": Row(
-        lambda: servers.wrong_key(KEY), errors.ProviderAuthError, 1, "refused the key from A_TEST (401)"
-    ),
-    "408": Row(lambda: servers.failing(408), errors.ProviderServerError, TRIES, "failed (408)"),
-    "409": Row(lambda: servers.failing(409), errors.ProviderServerError, TRIES, "failed (409)"),
-    "500": Row(servers.failing, errors.ProviderServerError, TRIES, "failed (500)"),
-    "503": Row(lambda: servers.failing(503), errors.ProviderServerError, TRIES, "failed (503)"),
-    "no answer in time": Row(
-        servers.hang, errors.ProviderTimeout, 2, "gave no whole answer within 0.3 s", {"timeout": 0.3}
-    ),
-    "slow drip": Row(servers.drip, errors.ProviderTimeout, 2, "gave no whole answer within 0.3 s", {"timeout": 0.3}),
-    "connection reset in the body": Row(servers.reset_mid_body, errors.ProviderConnectionError, TRIES, "or broke"),
-    "body shorter than announced": Row(servers.cut_off_body, errors.ProviderConnectionError, TRIES, "or broke"),
-    "answer that is no JSON": Row(lambda: servers.raw('{"cho'), errors.ProviderServerError, TRIES, "is no "),
-    "answer that is other JSON": Row(lambda: servers.raw('{"ok": 1}'), errors.ProviderServerError, TRIES, "is no "),
-    "a web page": Row(
-        lambda: servers.raw("<html>Welcome</html>", content_type="text/html"),
-        errors.ProviderRejected,
-        1,
-        "Check base_url",
-    ),
-    "redirect to another host": Row(
-        lambda: servers.redirect("https://elsewhere.example/v1"),
-        errors.ProviderSetupError,
-        1,
-        "redirects to elsewhere.example (307)",
-    ),
-    "unknown model": Row(
-        lambda: servers.refusing("The model does not exist", status=404),
-        errors.ProviderRejected,
-        1,
-        "(404): The model",
-    ),
-    "prompt too long": Row(
-        lambda: servers.refusing(
-            "This model's maximum context length is 8192 tokens", code="context_length_exceeded"
-        ),
-        errors.ProviderRejected,
-        1,
-        "prompt is too long",
-    ),
-    "reply that was cut off": Row(lambda: servers.says('{"description": "One', finish="length"), None, 1),
-    "reply that is no JSON": Row(lambda: servers.says("Sure! Order id is the key."), None, 1),
-    "refusal": Row(lambda: servers.says("I can't help with that.", finish="refusal"), None, 1),
-    "empty reply": Row(lambda: servers.says(""), None, 1),
-}
-
-
-_loaded: set[str] = set()
-
-
-async def loaded(name: str) -> None:
-    """Load the SDK of a provider, which takes long the first time and would eat up a short time limit."""
-    if name in _loaded:
-        return
-    _loaded.add(name)
-    with FakeLLMServer() as server:
-        provider = create(config_for(server, name))
-        await provider.complete(ASK)
-        await provider.aclose()
 
 
 async def outcome(name: str, row: Row) -> tuple[errors.ProviderError | Reply, FakeLLMServer]:
     with FakeLLMServer() as server:
-        await loaded(name)
         server.always(row.fault())
-        provider = create(config_for(server, name, **row.config or {}))
+        provider = create(config_for(server, name, timeout=TIMEOUT))
+        clock = Clock()
+        call = asyncio.create_task(provider.complete(ASK))
+        if row.ends_by_time:
+            await let_time_pass(call, server, clock)
         try:
-            return await provider.complete(ASK), server
+            return await call, server
         except errors.ProviderError as error:
             return error, server
         finally:
@@ -177,15 +89,17 @@ async def test_a_fault_that_goes_away_is_not_seen(name: str, fault: Fault) -> No
 @pytest.mark.parametrize("name", PROVIDERS)
 async def test_a_try_that_hangs_is_followed_by_a_whole_one(name: str) -> None:
     with FakeLLMServer() as server:
-        provider = create(config_for(server, name, timeout=1.0))
-        await provider.complete(ASK)  # the SDK is loaded now
         server.script(servers.hang())
-        start = time.monotonic()
-        await provider.complete(ASK)
+        provider = create(config_for(server, name, timeout=TIMEOUT))
+        clock = Clock()
+        call = asyncio.create_task(provider.complete(ASK))
+        await asyncio.to_thread(server.first_request.wait)
+        clock.advance(TIMEOUT)
+        reply = await call
         await provider.aclose()
 
-    assert 1.0 <= time.monotonic() - start < 1.9
-    assert len(server.requests) == 3
+    assert '"name": "b"' in reply.text
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
@@ -279,18 +193,31 @@ async def test_sdk_loggers_tell_nothing_even_when_the_environment_asks_them_to(
     assert not [record for record in caplog.records if record.name.partition(".")[0] != "asyncio"]
 
 
-def render() -> str:
-    lines = ["| fault that does not go away | requests of at most 3 | what comes of it |", "| --- | --- | --- |"]
-    for fault, row in TABLE.items():
-        result = f"`{row.error.__name__}`" if row.error else "a reply; what is complete in it is kept"
-        lines.append(f"| {fault} | {row.requests} | {result} |")
-    return "\n".join(lines)
+# ------------------------------------------------------------------------------------------------------------ the page
 
 
-def test_the_documentation_has_this_table() -> None:
-    page = Path(__file__).parents[2] / "docs" / "providers.md"
-    assert render() in page.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("fault", TABLE)
+async def test_the_page_says_what_happens(name: str, fault: str, tmp_path: Path) -> None:
+    row = TABLE[fault]
+
+    happened = await happen(name, row, tmp_path)
+
+    # Ollama has no mark for a refusal: its words say so, and it is asked once more.
+    asked_again = row.asked_again or (name, fault) == ("ollama", "refusal")
+    assert happened.requests == row.requests + asked_again
+    assert row.says in happened.sees
+    assert happened.cached == bool(happened.filled)
+    part = PAGE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert happened.line(fault) in part.splitlines(), "write it anew: python tests/fault_table.py"
 
 
-if __name__ == "__main__":
-    print(render())
+def test_the_page_has_each_fault_of_each_provider_and_nothing_else() -> None:
+    page = PAGE.read_text("utf-8")
+    parts = {part.partition("\n")[0]: part for part in page.split("\n## ")[1:]}
+
+    assert page.startswith(HEAD)
+    assert list(parts) == list(PROVIDERS)
+    for part in parts.values():
+        rows = [line.split(" | ")[0].removeprefix("| ") for line in part.splitlines() if line.startswith("| ")]
+        assert rows == ["fault", "---", *TABLE]

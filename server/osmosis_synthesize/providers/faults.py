@@ -65,7 +65,8 @@ def from_response(
 ) -> ProviderError:
     """The error for an answer that is no reply: any status but 2xx, or a 2xx that carries an error object."""
     said = complaint(body)
-    about = f": {words}" if (words := quote(said, caller=caller, prompt=prompt)) else "."
+    words = quote(said, caller=caller, prompt=prompt).rstrip(".")
+    about = f": {words}." if words else "."
     wait = retry_after(headers)
     if 300 <= status < 400:
         return _redirect(status, headers, caller)
