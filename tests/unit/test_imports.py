@@ -1,0 +1,84 @@
+"""Who loads what: a hook with nothing to do never pays for an SDK, an SQL parser or an event loop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from small_projects import SCHEMA, build, table
+
+SDKS = {"openai", "anthropic", "httpx2", "httpx", "genai_prices", "stamina", "pydantic", "tiktoken"}
+HEAVY = SDKS | {
+    "ruamel",
+    "msgspec",
+    "sqlglot",
+    "asyncio",
+    "pygls",
+    "lsprotocol",
+    "rich",
+    "jinja2",
+    "sqlite3",
+    "platformdirs",
+}
+
+
+def loaded(code: str, folder: Path) -> set[str]:
+    """The top-level modules that are there after ``code`` ran in a new process in ``folder``."""
+    report = "import json, sys; print('\\n' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    script = f"import sys\nbefore = set(sys.modules)\n{code}\n{report}"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.rpartition("\n")[2] or done.stdout.splitlines()[-1]))
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    return f"from osmosis_hooks.cli import main\nassert main({list(arguments)!r}) == {code}"
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    return build(
+        tmp_path,
+        table("raw.a", {"x": "Text."}, description="Raw.", file="models/raw.yml"),
+        table("full", {"x": "Text."}, sql="select x from a", of=["raw.a"], description="Full."),
+        table("open", {"x": None}, sql="select x from a", of=["raw.a"], description="Open.", file="models/open.yml"),
+    )
+
+
+def test_the_package(tmp_path: Path) -> None:
+    assert not HEAVY & loaded("import osmosis_synthesize", tmp_path)
+
+
+def test_help(tmp_path: Path) -> None:
+    code = "from osmosis_hooks.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n    pass"
+    assert not HEAVY & loaded(code, tmp_path)
+
+
+@pytest.mark.parametrize("file", [SCHEMA, "models/open.yml"])
+def test_check_of_schema_files(shop: Path, file: str) -> None:
+    modules = loaded(run("check", file, code=int("open" in file)), shop)
+    assert "ruamel" in modules
+    assert not (HEAVY - {"ruamel"}) & modules
+
+
+def test_a_run_with_nothing_to_do(shop: Path) -> None:
+    modules = loaded(run("run", SCHEMA, "--inherit-only"), shop)
+    assert not (SDKS | {"sqlglot", "jinja2", "pygls", "rich"}) & modules
+
+
+def test_a_run_that_inherits(shop: Path) -> None:
+    modules = loaded(run("run", "models/open.yml", "--llm-provider", "openai", code=1), shop)
+    assert "sqlglot" in modules
+    assert not (SDKS | {"jinja2", "pygls", "rich"}) & modules
+
+
+def test_an_estimate_needs_no_sdk(shop: Path) -> None:
+    build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
+    modules = loaded(run("estimate", "--all", "--llm-provider", "openai", "--llm-model", "gpt-4o"), shop)
+    assert not {"openai", "anthropic", "stamina"} & modules
