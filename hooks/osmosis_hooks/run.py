@@ -14,11 +14,14 @@ from typing import TextIO
 from osmosis_hooks.output import count, unified_diff, usd, write_json
 from osmosis_hooks.scope import gaps_of, requests
 from osmosis_synthesize.engine.call import Mode
-from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, Spent
+from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, Spent, Unfilled
 from osmosis_synthesize.errors import OsmosisError, ProviderError
 from osmosis_synthesize.project import Project, shown
 from osmosis_synthesize.report import Finished, report
 from osmosis_synthesize.store import Store
+
+_TOLD_EACH_TIME = 3
+"""A reason that more gaps than this have in common is told once, above the list of them."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -71,16 +74,42 @@ async def fill(
 
 def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:
     """What was filled from where, what was not and why, and what it cost."""
-    proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
     unfilled = [item for outcome in outcomes for item in outcome.unfilled]
-    said = [(proposal.gap, _origin(proposal)) for proposal in proposals]
-    said += [(item.gap, f"stays a gap: {item.reason}") for item in unfilled]
-    placed = [(shown(gap.file), project.drafts.line_of(gap), f"{gap.label} {text}") for gap, text in said]
-    for file, line, text in sorted(placed):
+    common = {
+        reason for reason, times in Counter(item.reason for item in unfilled).items() if times > _TOLD_EACH_TIME
+    }
+    said = [
+        (_place(proposal.gap, project), f"{proposal.gap.label} {_origin(proposal)}")
+        for outcome in outcomes
+        for proposal in outcome.proposals
+    ]
+    said += [
+        (_place(item.gap, project), f"{item.gap.label} stays a gap: {item.reason}{_candidates(item)}")
+        for item in unfilled
+        if item.reason not in common
+    ]
+    for (file, line), text in sorted(said):
         print(f"{file}:{line}: {text}", file=out)
+    for reason in sorted(common):
+        alike = [item for item in unfilled if item.reason == reason]
+        print(f"{count(len(alike), 'gap')} stay: {reason}", file=out)
+        for (file, line), text in sorted(
+            (_place(item.gap, project), f"{item.gap.label}{_candidates(item)}") for item in alike
+        ):
+            print(f"  {file}:{line}: {text}", file=out)
     for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
         print(note, file=sys.stderr)
     print(summary(outcomes), file=out)
+
+
+def _place(gap: Gap, project: Project) -> tuple[str, int]:
+    return shown(gap.file), project.drafts.line_of(gap)
+
+
+def _candidates(item: Unfilled) -> str:
+    """The texts upstream of which one might be meant."""
+    labels = ", ".join(other.upstream.label for other in item.alternatives)
+    return f" (candidates: {labels})" if labels else ""
 
 
 def summary(outcomes: Sequence[NodeOutcome]) -> str:
