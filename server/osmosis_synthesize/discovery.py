@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from osmosis_synthesize.errors import ProjectError, ProjectNotFound
 from osmosis_synthesize.settings.env_var import RenderError, render
-from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml, read_text
+from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml, read_text, to_plain
 
 PROJECT_FILE: Final = "dbt_project.yml"
 SCHEMA_SUFFIXES: Final = frozenset({".yml", ".yaml"})
@@ -33,6 +33,8 @@ class Project:
     """Where ``{% docs %}`` blocks are looked for."""
     target_path: Path
     packages_install_path: Path
+    variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The ``vars``, as written: scalars are text, and Jinja stays."""
     problems: tuple[str, ...] = ()
     """Paths in ``dbt_project.yml`` that could not be understood and are dbt's default instead."""
 
@@ -238,8 +240,13 @@ class _Layout:
             docs_paths=self._paths("docs-paths") or everywhere,
             target_path=self._join(target) if target else self._paths("target-path", "target")[0],
             packages_install_path=self._paths("packages-install-path", "dbt_packages")[0],
+            variables=self._variables(),
             problems=tuple(self._problems),
         )
+
+    def _variables(self) -> Mapping[str, Any]:
+        variables = self._data.get("vars")
+        return to_plain(variables) if variables is not None and isinstance(variables.data, Mapping) else {}
 
     def _paths(self, key: str, *default: str, old_key: str | None = None) -> tuple[Path, ...]:
         value = self._data.get(key) or (self._data.get(old_key) if old_key else None)

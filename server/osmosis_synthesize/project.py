@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from osmosis_synthesize.document import Document, Entry
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan
+    from osmosis_synthesize.engine.osmosis_options import Options
     from osmosis_synthesize.engine.prepare import Work
     from osmosis_synthesize.engine.upstream import Shared
     from osmosis_synthesize.manifest.index import Index
@@ -192,7 +193,12 @@ class Project:
         descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders)
         editable = {unique_id for unique_id, node in self.index.nodes.items() if self.index.is_editable(node)}
         return shared_upstream(
-            gaps, descriptions=descriptions, lineage=self.lineage, texts=Progress(descriptions), editable=editable
+            gaps,
+            descriptions=descriptions,
+            lineage=self.lineage,
+            texts=Progress(descriptions),
+            editable=editable,
+            options=self.options,
         )
 
     @cached_property
@@ -201,6 +207,13 @@ class Project:
         from osmosis_synthesize.manifest.lineage import Lineages
 
         return Lineages(self.index)
+
+    @cached_property
+    def options(self) -> Options:
+        """What the project sets for dbt-osmosis, as far as it is about inheritance."""
+        from osmosis_synthesize.engine.osmosis_options import Options
+
+        return Options(self.index, self.layout.variables)
 
     def work(self, gaps: Sequence[Gap]) -> Work:
         """What the engine needs to fill these gaps."""
@@ -230,6 +243,7 @@ class Project:
             Privacy(frozenset(settings.private), frozenset(settings.private)),
             self.placeholders,
             settings.bulk_threshold,
+            self.options,
         )
 
     def caller(self, store: Store, *, mode: Mode = "call", prompts: Path | None = None) -> Caller:

@@ -268,7 +268,9 @@ def place(descriptions: Descriptions, unique_id: str, column: str) -> tuple[obje
 
 def _by_lineage(work: Work, hidden: Hidden) -> Found | None:
     texts = Others(work.descriptions, hidden)
-    found = inherit(hidden.unique_id, hidden.column, graph=work.index, lineage=work.lineage, texts=texts)
+    found = inherit(
+        hidden.unique_id, hidden.column, graph=work.index, lineage=work.lineage, texts=texts, options=work.options
+    )
     if not isinstance(found, Inheritable) or found.text is None:
         return None
     return Found(found.text, found.upstream.label, found.upstream.how)

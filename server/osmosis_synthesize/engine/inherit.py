@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from osmosis_synthesize.engine.compare import plain
 from osmosis_synthesize.engine.model import Alternative, How, Upstream
+from osmosis_synthesize.engine.osmosis_options import NOTHING_SET, ColumnOptions
 from osmosis_synthesize.manifest.model import ColumnLineage, NodeLineage
 from osmosis_synthesize.names import fold
 
@@ -37,6 +38,14 @@ class Texts(Protocol):
 
     def known(self, unique_id: str, column: str, /) -> Known | None:
         """The description of a column; ``None`` where it has a gap or no such column."""
+        ...
+
+
+class Options(Protocol):
+    """What the project's people have set for inheritance."""
+
+    def of(self, unique_id: str, column: str, /) -> ColumnOptions:
+        """For one column."""
         ...
 
 
@@ -104,7 +113,13 @@ _NULL: Final = re.compile(r"(?:\w+\()?null(?: as [^()]+(?:\([\d, ]+\))?\)|\)?::[
 
 
 def inherit(
-    unique_id: str, column: str, *, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts
+    unique_id: str,
+    column: str,
+    *,
+    graph: Graph,
+    lineage: Mapping[str, NodeLineage],
+    texts: Texts,
+    options: Options | None = None,
 ) -> Inheritance:
     """Find the text that a column inherits.
 
@@ -116,17 +131,31 @@ def inherit(
         graph: who is built from whom.
         lineage: what is known of it, by ``unique_id``; nodes that are not in it are matched by name.
         texts: the descriptions there are.
+        options: what the project's people have set; nothing if not given.
     """
-    return _Search(graph, lineage, texts).of(unique_id, column)
+    own = options.of(unique_id, column) if options is not None else NOTHING_SET
+    if own.skip_inherit:
+        return Nothing("skip-inherit-descriptions is set for it")
+    search = _Search(graph, lineage, texts, options)
+    found = search.of(unique_id, column)
+    if own.progenitor is not None:
+        found = search.of_progenitor(unique_id, column, own.progenitor) or found
+    if own.force_inherit and isinstance(found, Doubtful) and len(found.alternatives) == 1:
+        (only,) = found.alternatives
+        return Inheritable(only.text, only.upstream, 1)
+    return found
 
 
 class _Search:
     """One question. Holds what it has found, so that diamonds in the graph are walked once."""
 
-    def __init__(self, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts) -> None:
+    def __init__(
+        self, graph: Graph, lineage: Mapping[str, NodeLineage], texts: Texts, options: Options | None
+    ) -> None:
         self.graph = graph
         self.lineage = lineage
         self.texts = texts
+        self.options = options
         self.found: dict[tuple[str, str], Inheritance] = {}
 
     def of(self, unique_id: str, column: str) -> Inheritance:
@@ -150,7 +179,8 @@ class _Search:
         if isinstance(traced, Nothing):
             return []
         if traced is None:
-            sources = [(parent, column) for parent in self.graph.parents(unique_id)]
+            names = self._names(unique_id, column)
+            sources = [(parent, name) for parent in self.graph.parents(unique_id) for name in names]
         else:
             sources = list(traced.sources) if _passes_on(traced) else []
         return [source for source in sources if self.texts.known(*source) is None]
@@ -211,16 +241,64 @@ class _Search:
         """All that is known is that a parent has a column of that name: the nearest documented ones must agree."""
         hits: list[Inheritable] = []
         doubts: list[Doubtful] = []
+        names = self._names(unique_id, column)
         for parent in self.graph.parents(unique_id):
-            step = self._step(parent, column, "same name")
-            if isinstance(step, Inheritable):
-                hits.append(step)
-            elif isinstance(step, Doubtful):
-                doubts.append(step)
+            steps = [self._step(parent, name, "same name") for name in names]
+            hits += [step for step in steps if isinstance(step, Inheritable)][:1]
+            doubts += [step for step in steps if isinstance(step, Doubtful)]
         if not hits:
             return doubts[0] if doubts else Nothing("no upstream column of that name has a description")
         nearest = min(hit.depth for hit in hits)
         return _agreeing([hit for hit in hits if hit.depth == nearest], "same name")
+
+    def _names(self, unique_id: str, column: str) -> tuple[str, ...]:
+        """What a parent may call a column that is known by name only, likeliest first.
+
+        Case never matters. Quotes around a name do not, nor does ``orderId`` against ``order_id``, nor the prefix that
+        the node is said to put before its parents' names.
+        """
+        bare = column.strip('"`[]')
+        prefix = self.options.of(unique_id, column).prefix if self.options is not None else ""
+        without = bare[len(prefix) :] if prefix and fold(bare).startswith(fold(prefix)) else bare
+        names: dict[str, str] = {}
+        for name in (column, bare, without, bare.replace("_", "")):
+            if name:
+                names.setdefault(fold(name), name)
+        return tuple(names.values())
+
+    def of_progenitor(self, unique_id: str, column: str, ancestor: str) -> Inheritable | None:
+        """What a column inherits from one ancestor that was chosen for it, if it comes from there by lineage or name."""
+        ends: dict[str, tuple[str, How]] = {}
+        stack = [_Reached(unique_id, column, "pass-through")]
+        seen: set[tuple[str, str]] = set()
+        while stack:
+            node, name, how = stack.pop()
+            if _place(node, name) in seen:
+                continue
+            seen.add(_place(node, name))
+            if node == ancestor:
+                ends.setdefault(fold(name), (name, how))
+                continue
+            traced = self._traced(node, name)
+            if traced is None:
+                for parent in self.graph.parents(node):
+                    stack += [_Reached(parent, other, "same name") for other in self._names(node, name)]
+            elif not isinstance(traced, Nothing) and _passes_on(traced):
+                stack += [_Reached(source, other, _weaker(how, _how(traced))) for source, other in traced.sources]
+        found: list[Inheritable] = []
+        for name, how in ends.values():
+            self.of(ancestor, name)
+            step = self._step(ancestor, name, how)
+            found += [step] if isinstance(step, Inheritable) else []
+        return found[0] if len(found) == 1 else None
+
+
+class _Reached(NamedTuple):
+    """A column upstream, and how it belongs to the one that was asked about."""
+
+    unique_id: str
+    column: str
+    how: How
 
 
 def _place(unique_id: str, column: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from osmosis_synthesize.document.model import Entry
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Known, Nothing, inherit
 from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Upstream, Waiting
+from osmosis_synthesize.engine.osmosis_options import Options
 from osmosis_synthesize.engine.prompts import Context, Style, UpstreamColumn, select_upstream
 from osmosis_synthesize.engine.subject import MADE_OF, subject_of, upstream_relevance
 from osmosis_synthesize.manifest.index import Index
@@ -46,6 +47,8 @@ class Work:
     privacy: Privacy = field(default_factory=Privacy)
     placeholders: Collection[str] = ()
     bulk_threshold: int = 2
+    options: Options | None = None
+    """What dbt-osmosis's users have set for inheritance."""
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -101,12 +104,15 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
             unfilled.append(Unfilled(gap, gap.slot.blocked_by))
             continue
         if gap.column is not None:
-            found = inherit(unique_id, gap.column, graph=work.index, lineage=work.lineage, texts=progress)
+            found = inherit(
+                unique_id, gap.column, graph=work.index, lineage=work.lineage, texts=progress, options=work.options
+            )
             if isinstance(found, Inheritable):
                 if found.text is None:
                     waiting.append(Waiting(gap, found.upstream))
                 else:
-                    proposals.append(Proposal(gap, found.text, "inherited", found.upstream))
+                    text = _as_set(gap.column, node, found.text, work)
+                    proposals.append(Proposal(gap, text, "inherited", found.upstream))
                 continue
             reasons[gap.id] = found.reason
             alternatives[gap.id] = _offered(gap.column, found, work.descriptions)
@@ -130,6 +136,13 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
         tuple(unfilled),
         Asking(tuple(asking), context[0], reasons, alternatives, exact=context[1]) if context else None,
     )
+
+
+def _as_set(column: str, node: Node, text: str, work: Work) -> str:
+    """An inherited text with its references to doc blocks, or rendered where the project's people want that."""
+    if work.options is None or work.options.of(node.unique_id, column).unrendered:
+        return text
+    return work.descriptions.rendered(text, node.package_name)
 
 
 def _offered(column: str, found: Doubtful | Nothing, descriptions: Descriptions) -> tuple[Alternative, ...]:
@@ -188,7 +201,9 @@ def _upstream(
             known = progress.known(parent, name)
             if known is None and name is not None and weight == MADE_OF:
                 # What a computed column is made of matters most: its text may stand further upstream.
-                found = inherit(parent, name, graph=work.index, lineage=work.lineage, texts=progress)
+                found = inherit(
+                    parent, name, graph=work.index, lineage=work.lineage, texts=progress, options=work.options
+                )
                 known = Known(found.text) if isinstance(found, Inheritable) else None
             if known is None:
                 continue

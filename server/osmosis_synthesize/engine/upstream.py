@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from osmosis_synthesize.engine.descriptions import Descriptions
 from osmosis_synthesize.engine.gaps import gap_at
-from osmosis_synthesize.engine.inherit import Nothing, Texts, inherit
+from osmosis_synthesize.engine.inherit import Nothing, Options, Texts, inherit
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.manifest.model import NodeLineage
 from osmosis_synthesize.names import fold
@@ -36,6 +36,7 @@ def shared_upstream(
     lineage: Mapping[str, NodeLineage],
     texts: Texts,
     editable: Collection[str],
+    options: Options | None = None,
 ) -> tuple[Shared, ...]:
     """The columns upstream, not part of the request, that are worth being described first; most useful first.
 
@@ -45,13 +46,16 @@ def shared_upstream(
         lineage: by ``unique_id``.
         texts: what is described now; a gap that can inherit already needs no help.
         editable: the nodes whose schema files may be written.
+        options: what is set for inheritance.
     """
     requested = {(gap.unique_id, fold(gap.column)) for gap in gaps if gap.column is not None}
     serves: dict[tuple[str, str], list[Gap]] = {}
     for gap in gaps:
         if gap.column is None:
             continue
-        found = inherit(gap.unique_id, gap.column, graph=descriptions.index, lineage=lineage, texts=texts)
+        found = inherit(
+            gap.unique_id, gap.column, graph=descriptions.index, lineage=lineage, texts=texts, options=options
+        )
         if isinstance(found, Nothing) and (top := _top(gap.unique_id, gap.column, lineage, editable)) is not None:
             serves.setdefault(top, []).append(gap)
     shared: list[Shared] = []

@@ -53,7 +53,7 @@ class Node(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     meta: Mapping[str, Any] = {}
     config: Mapping[str, Any] = {}
-    """The resolved config, as far as we read it: ``materialized``, ``unique_key``, ``enabled``, …"""
+    """The resolved config, as far as we read it: ``materialized``, ``unique_key``, ``enabled``, …, and dbt-osmosis's options."""
     database: str | None = None
     schema: str | None = None
     alias: str | None = None

@@ -50,6 +50,15 @@ def from_plain(data: object) -> Value:
     return Value(None if data is None else str(data), 0)
 
 
+def to_plain(value: Value) -> Any:
+    """The same without lines. Scalars stay text."""
+    if isinstance(value.data, Mapping):
+        return {key: to_plain(item) for key, item in value.data.items()}
+    if isinstance(value.data, tuple):
+        return [to_plain(item) for item in value.data]
+    return value.data
+
+
 def read_text(path: Path) -> str | None:
     """The file's text, or ``None`` where there is no such file.
 
