@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,10 +27,16 @@ class _Draft:
 
 
 class Drafts:
-    """Every schema file that was looked at, by absolute path. ``buffers`` are texts that stand for their files."""
+    """Every schema file that was looked at, by absolute path. ``buffers`` are texts that stand for their files.
 
-    def __init__(self, buffers: Mapping[Path, str] | None = None) -> None:
+    ``read`` parses the text of a file; a program that runs for long brings one that remembers what it has parsed.
+    """
+
+    def __init__(
+        self, buffers: Mapping[Path, str] | None = None, *, read: Callable[[Path, str], Document] | None = None
+    ) -> None:
         self._buffers = buffers or {}
+        self._read = read
         self._drafts: dict[Path, _Draft] = {}
         self._sources: dict[Path, Source] = {}
         self._unreadable: dict[Path, str] = {}
@@ -127,7 +133,8 @@ class Drafts:
             text = self.text(path)
             if text is None:
                 return None
-            self._drafts[path] = _Draft(self._source(path), parse(text))
+            document = parse(text) if self._read is None else self._read(path, text)
+            self._drafts[path] = _Draft(self._source(path), document)
         return self._drafts[path]
 
     def _source(self, path: Path) -> Source | None:
@@ -145,15 +152,22 @@ class Drafts:
             if path in self._unreadable:
                 return [self._unreadable[path]] * len(texts)
             draft = self._drafts[path] = _Draft(None, parse(""))
-        # Slots are looked up now: earlier edits have moved what the gaps remember.
-        missing = [(gap, text) for gap, text in texts if draft.document.entry(gap.key) is None]
-        entries = _new_entries(missing)
-        changes = [entries.get(gap.key) or _change(draft.document, gap, text) for gap, text in texts]
+        changes = changes_for(draft.document, texts)
         made = {id(change): change for change in changes if not isinstance(change, str)}
         edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
         draft.document = parse(edited.text)
         return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
+
+
+def changes_for(document: Document, texts: Sequence[tuple[Gap, str | None]]) -> list[Change | str]:
+    """The change that each text asks for in a file as it is now, or why it cannot be made any more.
+
+    Slots are looked up by entry and column: edits have moved what the gaps remember. Gaps in one new entry share one
+    change; without a text, a column is added that the file lacks.
+    """
+    entries = _new_entries([(gap, text) for gap, text in texts if document.entry(gap.key) is None])
+    return [entries.get(gap.key) or _change(document, gap, text) for gap, text in texts]
 
 
 def _new_entries(texts: Sequence[tuple[Gap, str | None]]) -> dict[EntryKey, NewEntry]:

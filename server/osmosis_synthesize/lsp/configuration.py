@@ -1,0 +1,73 @@
+"""The editor's settings: those of the engine, and a few of the server's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Literal, cast
+
+from osmosis_synthesize.settings.fields import FIELDS
+
+SECTION: Final = "osmosis"
+
+Severity = Literal["off", "hint", "information", "warning", "error"]
+_SEVERITIES: Final = ("off", "hint", "information", "warning", "error")
+
+_USERS_OWN: Final = frozenset({"base_url", "trusted_hosts"})
+"""Settings that decide where a key is sent. An editor's workspace settings may be a file of the repository, so these are
+taken only from the options that come with ``initialize``, which the user's own configuration of the editor sends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What the editor has set."""
+
+    overrides: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Of the engine's settings, by their names there."""
+    severity: Severity = "hint"
+    """Of the diagnostic that marks a gap."""
+    code_lens: bool = True
+    problems: tuple[str, ...] = ()
+    """What could not be used, for the user."""
+
+
+def read_configuration(given: object, initial: object = None) -> Configuration:
+    """Read the section ``osmosis`` of the client's configuration, and the options that came with ``initialize``.
+
+    Names are taken in camel case, as editors have them, and in snake case. What makes no sense is named in
+    :attr:`Configuration.problems` and has no effect otherwise.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for source, trusted in ((initial, True), (given, False)):
+        for name, value in _mapping(source).items():
+            key = _snake(str(name))
+            if value is None:
+                continue
+            if key in _USERS_OWN and not trusted:
+                problems.append(
+                    f"{SECTION}.{name} is not used: where a key may be sent is said in the options that come with "
+                    "`initialize`, or in the environment, never in settings that a repository may bring."
+                )
+                continue
+            values[key] = value
+    overrides = {key: value for key, value in values.items() if key in FIELDS}
+    diagnostics = {_snake(str(name)): value for name, value in _mapping(values.get("diagnostics")).items()}
+    severity = diagnostics.get("severity", "hint")
+    if severity not in _SEVERITIES:
+        problems.append(
+            f"{SECTION}.diagnostics.severity is {severity!r}; it must be one of {', '.join(_SEVERITIES)}."
+        )
+        severity = "hint"
+    lens = _mapping(values.get("code_lens")).get("enable", True)
+    return Configuration(MappingProxyType(overrides), severity, code_lens=lens is not False, problems=tuple(problems))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", name)

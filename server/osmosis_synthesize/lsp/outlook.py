@@ -1,0 +1,67 @@
+"""Works out, in the background, how the gaps of the open files would be filled. Calls nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from osmosis_synthesize.engine.model import Gap, Plan
+from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.workspace import GapId, Way
+from osmosis_synthesize.manifest.staleness import staleness
+from osmosis_synthesize.names import short_name
+from osmosis_synthesize.project import Project
+
+
+def ways_of(plan: Plan) -> dict[GapId, Way]:
+    """A plan by gap."""
+    ways: dict[GapId, Way] = {}
+    for node in plan.nodes:
+        ways.update((proposal.gap.id, proposal) for proposal in node.proposals)
+        ways.update((item.gap.id, item) for item in node.waiting)
+        ways.update((gap.id, call) for call in node.calls for gap in call.gaps)
+        ways.update((item.gap.id, item) for item in node.unfilled)
+    return ways
+
+
+def by_node(gaps: Sequence[Gap]) -> Mapping[str, list[Gap]]:
+    """Gaps by ``unique_id``, in their order."""
+    nodes: dict[str, list[Gap]] = {}
+    for gap in gaps:
+        nodes.setdefault(gap.unique_id, []).append(gap)
+    return nodes
+
+
+async def work_out(session: Session, uri: str) -> bool:
+    """Look at one open file node by node, a piece of work for each, and say whether anything is known anew."""
+    reading = await session.read(uri)
+    if reading is None or not reading.ready.has_manifest:
+        return False
+    project = session.project_now(reading.ready)
+    ways: dict[GapId, Way] = {}
+    for gaps in by_node(reading.gaps).values():
+        ways |= await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))
+    stale = await session.worker.do(lambda: _stale(reading))
+    member, path = reading.member, reading.text.path
+    if member.ways.get(path) == ways and member.stale.get(path, ()) == stale:
+        return False
+    member.ways[path] = ways
+    member.stale[path] = stale
+    return True
+
+
+def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:
+    """How these gaps would be filled if nothing else were; for the worker."""
+    return ways_of(asyncio.run(project.plan(gaps, project.caller(session.store))))
+
+
+def _stale(reading: Reading) -> tuple[str, ...]:
+    """The nodes of this file whose own files are not what the manifest saw."""
+    project = reading.project
+    return tuple(
+        short_name(node.unique_id)
+        for entry in reading.document.entries
+        if entry.slot is not None and entry.key.resource_type != "source"
+        for node in project.index.find(entry.key, package=project.layout.name)
+        if staleness(node, project.root, manifest=project.manifest_path) in {"changed", "gone"}
+    )

@@ -1,0 +1,103 @@
+"""What pygls does under stress and we do otherwise. Each remedy is one method; each has a test that fails without it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.protocol import LanguageServerProtocol
+
+from osmosis_synthesize.errors import OsmosisError
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+    from pygls.lsp.server import LanguageServer
+
+Command = Callable[[list[Any]], Awaitable[Any]]
+
+
+class RequestFailed(JsonRpcException):
+    """A request that makes sense could not be done; the message says why, for the user."""
+
+    CODE = types.LSPErrorCodes.RequestFailed.value
+
+
+# Of open texts pygls would keep a second copy, broken into lines at U+2028 too, so that edits land in the wrong place. Of
+# progress it only knows futures of its own, and keeps them for ever.
+_OUR_OWN: Final = (
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+    types.WINDOW_WORK_DONE_PROGRESS_CANCEL,
+)
+
+
+class Protocol(LanguageServerProtocol):
+    """The language server protocol over our own texts, with requests that can be cancelled and always get an answer."""
+
+    was_shut_down = False
+    """Whether the client has asked for an orderly end."""
+
+    def __init__(self, server: LanguageServer, converter: Converter) -> None:
+        """Take over what pygls's own handlers do wrong."""
+        super().__init__(server, converter)
+        self._features: Any = self.fm  # whose members have no types
+        builtin: dict[str, Any] = self._features.builtin_features
+        for method in _OUR_OWN:
+            del builtin[method]
+        builtin[types.WORKSPACE_EXECUTE_COMMAND] = self._execute_command
+        builtin[types.SHUTDOWN] = self._shut_down
+
+    async def _execute_command(self, params: types.ExecuteCommandParams) -> Any:
+        """Run a command as what it is, a request: ``$/cancelRequest`` stops it, and it is answered whatever happens.
+
+        pygls starts a second future for the command, which a cancellation never reaches.
+        """
+        commands: dict[str, Command] = self._features.commands
+        if params.command not in commands:
+            raise JsonRpcInvalidParams(f"There is no command {params.command!r}.")
+        try:
+            return await commands[params.command](list(params.arguments or ()))
+        except OsmosisError as error:
+            raise RequestFailed(str(error)) from error
+
+    def _shut_down(self, _: object) -> None:
+        """Cancel what is under way. pygls changes the very dictionary it walks through."""
+        handler = self._features.features.get(types.SHUTDOWN)
+        if handler is not None:
+            handler(None)
+        this = self.msg_id
+        for msg_id, future in list(self._request_futures.items()):
+            if msg_id != this and not future.done():
+                future.cancel()
+        self.was_shut_down = self._shutdown = True
+
+    def _handle_response(
+        self, msg_id: str | int, result: Any | None = None, error: types.ResponseError | None = None
+    ) -> None:
+        """Drop an answer for which nobody waits any more; pygls shows the user an error then."""
+        future = self._request_futures.get(msg_id)
+        if future is not None and future.cancelled():
+            self._request_futures.pop(msg_id, None)
+            return
+        super()._handle_response(msg_id, result, error)
+
+    def _serialize_message(self, data: Any) -> Any:
+        """Make something of any value: what cannot become JSON would never be answered."""
+        try:
+            return super()._serialize_message(data)
+        except AttributeError:
+            return str(data)
+
+    async def ask(self, method: str, params: object) -> Any:
+        """Send a request to the client and wait for its answer.
+
+        The wait may be cancelled or time out; the request itself is left alone, since its answer still comes.
+
+        Raises:
+            JsonRpcException: the client refused.
+        """
+        return await asyncio.shield(asyncio.wrap_future(self.send_request(method, params)))

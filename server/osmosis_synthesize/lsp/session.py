@@ -1,0 +1,156 @@
+"""What lasts as long as the connection: open texts, projects, tasks, the client and what it can do."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Final
+
+from lsprotocol import types
+
+from osmosis_synthesize.document import Document
+from osmosis_synthesize.document.model import Entry
+from osmosis_synthesize.engine.gaps import Survey
+from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.lsp.client import Abilities
+from osmosis_synthesize.lsp.configuration import Configuration
+from osmosis_synthesize.lsp.documents import Documents
+from osmosis_synthesize.lsp.jobs import Jobs, Worker
+from osmosis_synthesize.lsp.protocol import Protocol
+from osmosis_synthesize.lsp.texts import OpenText, Texts
+from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way, Workspace, is_schema_file, view
+from osmosis_synthesize.names import EntryKey
+from osmosis_synthesize.project import Project, Request
+from osmosis_synthesize.store import Store
+
+_PARSED_AT_ONCE: Final = 100_000
+"""Characters up to which a text is parsed where it is needed: some 20 ms. Longer ones go to the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An open schema file at one version, and what was found in it."""
+
+    text: OpenText
+    member: Member
+    ready: Ready
+    project: Project
+    """With the open texts as they were then."""
+    document: Document
+    survey: Survey
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The gaps, in the order of the file."""
+        return self.survey.gaps
+
+    @property
+    def ways(self) -> Mapping[GapId, Way]:
+        """How they would be filled, as far as that has been worked out."""
+        return self.member.ways.get(self.text.path, {})
+
+    def gaps_of(self, entry: Entry) -> list[Gap]:
+        """The gaps of one entry; a model's own are not those of its versions."""
+        return [gap for gap in self.gaps if gap.key == entry.key]
+
+    def entry_at(self, offset: int) -> Entry | None:
+        """The innermost entry on whose lines ``offset`` lies."""
+        line = self.document.lines.line_of(offset)
+        found = None
+        for entry in self.document.entries:
+            lines = self.document.lines
+            if lines.line_of(entry.span.start) <= line <= lines.line_of(entry.span.end):
+                found = entry
+        return found
+
+    def gap(self, key: EntryKey, column: str | None) -> Gap | None:
+        """The gap of an entry or of one of its columns, by name."""
+        return next((gap for gap in self.gaps if gap.key == key and gap.column == column), None)
+
+
+class Session:
+    """The server's memory. All of it belongs to the event loop; only what is said so is shared with the worker."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol: Final = protocol
+        self.abilities = Abilities()
+        self.configuration = Configuration()
+        self.initial_options: object = None
+        self.texts: Final = Texts()
+        self.documents: Final = Documents()
+        self.workspace: Final = Workspace()
+        self.worker: Final = Worker()
+        self.jobs: Final = Jobs(self._failed)
+        self.started: Final = time.time()
+        self.runs: Final = dict[str, "Cancellable"]()
+        """Runs that call a provider, by the token of their progress."""
+        self._readings: Final = dict[str, Reading]()
+        self._told: Final = set[str]()
+
+    @cached_property
+    def store(self) -> Store:
+        """Cache and ledger, opened when first needed; any thread may use it."""
+        return Store.open()
+
+    async def read(self, uri: str) -> Reading | None:
+        """An open schema file as it is now; ``None`` if it is none, or its project is not loaded (yet)."""
+        while (text := self.texts.get(uri)) is not None:
+            if len(text.text) > _PARSED_AT_ONCE and not self.documents.is_known(text.path, text.text):
+                await self.worker.do(partial(self.documents.read, text.path, text.text))
+                continue
+            return self._read(text)
+        return None
+
+    def _read(self, text: OpenText) -> Reading | None:
+        member = self.workspace.member_of(text.path)
+        if member is None or not isinstance(member.state, Ready):
+            return None
+        ready = member.state
+        known = self._readings.get(text.uri)
+        if known is not None and known.text is text and known.ready is ready:
+            return known
+        if not is_schema_file(ready.project, text.path):
+            return None
+        project = view(ready, self.texts.buffers(), self.documents)
+        document = self.documents.read(text.path, text.text)
+        survey = project.survey(Request((text.path,)), with_manifest=ready.has_manifest)
+        reading = self._readings[text.uri] = Reading(text, member, ready, project, document, survey)
+        return reading
+
+    def project_now(self, ready: Ready) -> Project:
+        """The project with the open texts as they are now."""
+        return view(ready, self.texts.buffers(), self.documents)
+
+    def forget(self, uri: str) -> None:
+        """A document was closed."""
+        self._readings.pop(uri, None)
+
+    def tell(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
+        """Show the user a message; the same one only once."""
+        if message not in self._told:
+            self._told.add(message)
+            self.protocol.notify(types.WINDOW_SHOW_MESSAGE, types.ShowMessageParams(kind, message))
+
+    def log(self, message: str, kind: types.MessageType = types.MessageType.Info) -> None:
+        """Write to the client's log. Never a prompt, a reply, a text of the user's or a key."""
+        self.protocol.notify(types.WINDOW_LOG_MESSAGE, types.LogMessageParams(kind, message))
+
+    def _failed(self, name: str, error: BaseException) -> None:
+        """Something of ours went wrong. The error's own words may hold a user's text, so only its place is told."""
+        place = "".join(traceback.format_tb(error.__traceback__)[-3:])
+        self.log(f"{name}: {type(error).__name__}\n{place}", types.MessageType.Error)
+        self.tell(
+            f"osmosis: {name} failed ({type(error).__name__}). The log says where; everything else goes on.",
+            types.MessageType.Error,
+        )
+
+
+class Cancellable:
+    """A run that can be told to stop."""
+
+    def stop(self) -> None:
+        """End it soon; what was paid for is kept."""
+        raise NotImplementedError

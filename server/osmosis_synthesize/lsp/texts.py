@@ -1,0 +1,83 @@
+"""The texts that are open in the editor, exactly as it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from osmosis_synthesize.text import LineIndex, Position, PositionEncoding
+
+
+class Change(NamedTuple):
+    """Put ``text`` between two places; without places, it is the whole text from now on."""
+
+    text: str
+    start: Position | None = None
+    end: Position | None = None
+
+
+@dataclass(frozen=True)
+class OpenText:
+    """One open document at one version."""
+
+    uri: str
+    path: Path
+    """Without symbolic links."""
+    language: str
+    version: int
+    text: str = field(repr=False)
+
+    @cached_property
+    def lines(self) -> LineIndex:
+        """Lines and positions of the text."""
+        return LineIndex(self.text)
+
+    def changed(self, version: int, changes: Sequence[Change], encoding: PositionEncoding) -> OpenText:
+        """The document after some changes, each of which refers to the text that the one before it has left."""
+        lines = self.lines
+        for change in changes:
+            if change.start is None or change.end is None:
+                lines = LineIndex(change.text)
+            else:
+                start, end = lines.offset(change.start, encoding), lines.offset(change.end, encoding)
+                lines = LineIndex(lines.text[:start] + change.text + lines.text[max(start, end) :])
+        return OpenText(self.uri, self.path, self.language, version, lines.text)
+
+
+class Texts:
+    """All open documents, by the client's URI and by path."""
+
+    def __init__(self) -> None:
+        self._by_uri: Final = dict[str, OpenText]()
+        self._by_path: Final = dict[Path, str]()
+
+    def __iter__(self) -> Iterator[OpenText]:
+        return iter(list(self._by_uri.values()))
+
+    def put(self, text: OpenText) -> None:
+        """Take up a document, or a new version of it."""
+        self._by_uri[text.uri] = text
+        self._by_path[text.path] = text.uri
+
+    def drop(self, uri: str) -> OpenText | None:
+        """Forget a document; what is on disk counts again."""
+        gone = self._by_uri.pop(uri, None)
+        if gone is not None and self._by_path.get(gone.path) == uri:
+            del self._by_path[gone.path]
+        return gone
+
+    def get(self, uri: str) -> OpenText | None:
+        """The document with this URI."""
+        return self._by_uri.get(uri)
+
+    def at(self, path: Path) -> OpenText | None:
+        """The document that stands for the file at ``path``."""
+        uri = self._by_path.get(path)
+        return self._by_uri[uri] if uri is not None else None
+
+    def buffers(self) -> Mapping[Path, str]:
+        """Every open text by path, as it is now."""
+        return {path: self._by_uri[uri].text for path, uri in self._by_path.items()}

@@ -1,0 +1,255 @@
+"""What happens when something changes: a text, a file, the editor's settings. Handlers here are quick and never wait."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, cast
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from osmosis_synthesize.discovery import PROJECT_FILE
+from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.client import abilities_of
+from osmosis_synthesize.lsp.configuration import SECTION, read_configuration
+from osmosis_synthesize.lsp.features import diagnostics, status
+from osmosis_synthesize.lsp.outlook import work_out
+from osmosis_synthesize.lsp.session import Session
+from osmosis_synthesize.lsp.texts import OpenText
+from osmosis_synthesize.lsp.workspace import Broken, Member, Ready, Unread
+
+_TYPING: Final = 0.2
+"""Seconds without a change after which the outlook is worked out anew. Diagnostics do not wait for it."""
+
+_WATCHED: Final = (
+    f"**/{PROJECT_FILE}",
+    "**/vars.yml",
+    "**/manifest.json",
+    "**/catalog.json",
+    "**/*.{yml,yaml,sql,md}",
+)
+
+
+# The connection
+
+
+def initialize(session: Session, params: types.InitializeParams) -> None:
+    """Note what the client can do. Nothing is read."""
+    encoding = session.protocol.workspace.position_encoding
+    session.abilities = abilities_of(params.capabilities, encoding)
+    session.initial_options = params.initialization_options
+    session.configuration = read_configuration(None, session.initial_options)
+
+
+def initialized(session: Session, _: types.InitializedParams) -> None:
+    """Begin: configuration first, then the projects that the workspace's folders are."""
+    session.jobs.start(_begin(session), name="starting")
+
+
+async def _begin(session: Session) -> None:
+    await _register(session)
+    await configure(session)
+    for folder in session.protocol.workspace.folders.values():
+        path = convert.path_of(folder.uri)
+        if path is not None and (path / PROJECT_FILE).is_file():
+            look_after(session, path / PROJECT_FILE)
+
+
+async def _register(session: Session) -> None:
+    registrations: list[types.Registration] = []
+    if session.abilities.configuration_changes:
+        method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
+        options = types.DidChangeConfigurationRegistrationOptions(section=SECTION)
+        registrations.append(types.Registration("osmosis-configuration", method, options))
+    if session.abilities.watched_files:
+        method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+        watchers = [types.FileSystemWatcher(pattern) for pattern in _WATCHED]
+        files = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+        registrations.append(types.Registration("osmosis-files", method, files))
+    if registrations:
+        await _ask(session, types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams(registrations))
+
+
+async def _ask(session: Session, method: str, params: object) -> Any:
+    """A request that a client may refuse; what it offers depends on it, and the rest goes on."""
+    try:
+        return await session.protocol.ask(method, params)
+    except JsonRpcException:
+        session.log(f"The client refused {method}, which it had offered.", types.MessageType.Warning)
+        return None
+
+
+def shutdown(session: Session, _: object) -> None:
+    """Stop everything."""
+    for run in list(session.runs.values()):
+        run.stop()
+    session.jobs.stop_all()
+
+
+# Texts
+
+
+def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
+    """Take up a document, and load its project if that is new."""
+    document = params.text_document
+    path = convert.path_of(document.uri)
+    if path is None:
+        return
+    real = Path(os.path.realpath(path))
+    session.texts.put(OpenText(document.uri, real, document.language_id, document.version, document.text))
+    look_after(session, real)
+    _text_changed(session, document.uri, at_once=True)
+
+
+def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> None:
+    """Take the changes over."""
+    document = params.text_document
+    text = session.texts.get(document.uri)
+    if text is not None:
+        changes = [convert.change(event) for event in params.content_changes]
+        session.texts.put(text.changed(document.version, changes, session.abilities.encoding))
+        _text_changed(session, document.uri)
+
+
+def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
+    """Forget a document."""
+    uri = params.text_document.uri
+    session.jobs.stop(("outlook", uri))
+    session.jobs.stop(("diagnostics", uri))
+    session.forget(uri)
+    if session.texts.drop(uri) is not None and not session.abilities.pull_diagnostics:
+        diagnostics.send(session, uri, ())
+
+
+def _text_changed(session: Session, uri: str, *, at_once: bool = False) -> None:
+    if not session.abilities.pull_diagnostics:
+        session.jobs.restart(("diagnostics", uri), lambda: diagnostics.publish(session, uri), name="diagnostics")
+    session.jobs.restart(
+        ("outlook", uri), lambda: _look_ahead(session, uri), name="outlook", after=0.0 if at_once else _TYPING
+    )
+
+
+async def _look_ahead(session: Session, uri: str) -> None:
+    if await work_out(session, uri):
+        await announce(session, [uri])
+
+
+async def announce(session: Session, uris: Iterable[str]) -> None:
+    """Have the client show what is known by now."""
+    if not session.abilities.pull_diagnostics:
+        for uri in uris:
+            await diagnostics.publish(session, uri)
+    elif session.abilities.diagnostic_refresh:
+        session.jobs.restart("refresh", lambda: _refresh(session), name="refresh", after=0.02)
+    status.changed(session)
+
+
+async def _refresh(session: Session) -> None:
+    await _ask(session, types.WORKSPACE_DIAGNOSTIC_REFRESH, None)
+    if session.abilities.lens_refresh:
+        await _ask(session, types.WORKSPACE_CODE_LENS_REFRESH, None)
+
+
+# Projects
+
+
+def look_after(session: Session, path: Path) -> None:
+    """Load the project of a file, if it has one that is not loaded yet."""
+    member = session.workspace.member_of(path)
+    if member is not None and isinstance(member.state, Unread):
+        reload(session, member)
+
+
+def reload(session: Session, member: Member, *, after: float = 0.0) -> None:
+    """Read a project's files anew, as far as they have changed."""
+    session.jobs.restart(
+        ("load", member.root), lambda: _load(session, member), name=f"loading {member.root.name}", after=after
+    )
+
+
+async def _load(session: Session, member: Member) -> None:
+    configuration = session.configuration
+    state = await session.worker.do(lambda: member.load(configuration))
+    before, member.state = member.state, state
+    match state:
+        case Broken():
+            session.tell(str(state.error), types.MessageType.Error)
+        case Ready(problem=problem) if problem is not None:
+            kept = " The last one that could be read stays in use." if state.has_manifest else ""
+            session.tell(f"{problem}{kept}")
+        case _:
+            pass
+    if isinstance(state, Ready):
+        for note in state.project.notes:
+            session.tell(note)
+        if state.has_manifest and not (isinstance(before, Ready) and before.has_manifest):
+            session.log(f"{member.root}: manifest loaded, {len(state.project.index.nodes)} nodes.")
+    mine = [text.uri for text in session.texts if session.workspace.member_of(text.path) is member]
+    await announce(session, mine)
+    for uri in mine:
+        session.jobs.restart(("outlook", uri), lambda uri=uri: _look_ahead(session, uri), name="outlook")
+
+
+# Settings and files
+
+
+def did_change_configuration(session: Session, params: types.DidChangeConfigurationParams) -> None:
+    """Take the new settings; a client that is not asked for them sends them along."""
+    session.jobs.restart("configure", lambda: configure(session, params.settings), name="configuration")
+
+
+async def configure(session: Session, pushed: object = None) -> None:
+    """Read the editor's settings, and each project anew under them."""
+    given: object = None
+    if session.abilities.configuration:
+        items = [types.ConfigurationItem(section=SECTION)]
+        answer = await _ask(session, types.WORKSPACE_CONFIGURATION, types.ConfigurationParams(items))
+        given = answer[0] if answer else None
+    elif isinstance(pushed, dict):
+        sections = cast("dict[str, Any]", pushed)
+        given = sections.get(SECTION, sections)
+    configuration = read_configuration(given, session.initial_options)
+    for problem in configuration.problems:
+        session.tell(problem)
+    if configuration != session.configuration:
+        session.configuration = configuration
+        for member in session.workspace:
+            reload(session, member)
+
+
+def did_change_watched_files(session: Session, params: types.DidChangeWatchedFilesParams) -> None:
+    """Files have changed on disk. Open documents are not looked at there."""
+    for event in params.changes:
+        path = convert.path_of(event.uri)
+        if path is None:
+            continue
+        if path.name == PROJECT_FILE:
+            session.workspace.forget_folders()
+            for text in session.texts:
+                look_after(session, text.path)
+        real = Path(os.path.realpath(path))
+        for member in session.workspace:
+            if real.is_relative_to(member.root) or _is_artifact(member, real):
+                reload(session, member, after=_SETTLING)
+
+
+_SETTLING: Final = 0.1
+"""Seconds to wait for more events: dbt writes several files, and none of them at once."""
+
+
+def _is_artifact(member: Member, path: Path) -> bool:
+    return member.artifacts is not None and path in map(_real, filter(None, member.artifacts))
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
+    """Load what has been added; what has been removed is left alone until the end."""
+    for folder in params.event.added:
+        path = convert.path_of(folder.uri)
+        if path is not None and (path / PROJECT_FILE).is_file():
+            look_after(session, path / PROJECT_FILE)

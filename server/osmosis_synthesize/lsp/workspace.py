@@ -1,0 +1,145 @@
+"""The dbt projects that open documents belong to, each as far as it could be loaded."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from osmosis_synthesize.discovery import PROJECT_FILE, SCHEMA_SUFFIXES, find_project, is_below
+from osmosis_synthesize.drafts import Drafts
+from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Unfilled, Waiting
+from osmosis_synthesize.errors import ManifestError, OsmosisError, ProjectError, ProjectNotFound
+from osmosis_synthesize.lsp.configuration import Configuration
+from osmosis_synthesize.lsp.documents import Documents
+from osmosis_synthesize.manifest.loader import Loader
+from osmosis_synthesize.project import Project
+from osmosis_synthesize.settings import load_settings
+from osmosis_synthesize.store import default_folder
+
+Way = Proposal | Waiting | PlannedCall | Unfilled
+"""How one gap would be filled."""
+
+GapId = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Nothing has been read yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The project can be worked on. Without a manifest, only what its schema files list is seen."""
+
+    project: Project
+    has_manifest: bool
+    problem: ManifestError | None = None
+    """Why the manifest is absent, or is an older one than the file that is there now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The project itself cannot be read."""
+
+    error: OsmosisError
+
+
+State = Unread | Ready | Broken
+
+
+@dataclass(slots=True)
+class Member:
+    """One project of the workspace."""
+
+    root: Path
+    state: State = field(default_factory=Unread)
+    ways: dict[Path, Mapping[GapId, Way]] = field(default_factory=dict[Path, Mapping[GapId, Way]])
+    """How the gaps of a schema file would be filled, by its path; as of the last time that was worked out."""
+    stale: dict[Path, tuple[str, ...]] = field(default_factory=dict[Path, tuple[str, ...]])
+    """The nodes of a schema file that the manifest knows in an older form."""
+    loader: Loader | None = None
+    artifacts: tuple[Path, Path | None] | None = None
+    """The manifest and catalog that the loader reads."""
+
+    def load(self, configuration: Configuration) -> State:
+        """Read everything anew that has changed. Takes up to seconds, so it is for the worker; touches only the loader.
+
+        A manifest that cannot be loaded leaves the last good one in use.
+        """
+        try:
+            settings = load_settings(
+                self.root, overrides=configuration.overrides, overrides_from="editor", tolerant=True
+            )
+            project = Project(self.root, settings)
+        except ProjectError as error:
+            return Broken(error)
+        catalog = project.catalog_path if project.catalog_path.exists() else None
+        if self.loader is None or self.artifacts != (project.manifest_path, catalog):
+            self.artifacts = project.manifest_path, catalog
+            last = self.loader.index if self.loader is not None else None
+            self.loader = Loader(project.manifest_path, catalog=catalog, snapshots=default_folder() / "manifests")
+            self.loader.index = last
+        self.loader.refresh()
+        if self.loader.index is not None:
+            project.index = self.loader.index
+            before = self.state.project if isinstance(self.state, Ready) and self.state.has_manifest else None
+            if before is not None and before.index is project.index:
+                project.lineage = before.lineage
+        return Ready(project, self.loader.index is not None, self.loader.error)
+
+
+class Workspace:
+    """Finds the project of a file. Nothing is read before it is asked for."""
+
+    def __init__(self) -> None:
+        self._members: Final = dict[Path, Member]()
+        self._roots: Final = dict[Path, Path | None]()
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(list(self._members.values()))
+
+    def member_of(self, path: Path) -> Member | None:
+        """The project that a file belongs to, loaded or not; ``None`` if there is none."""
+        folder = path.parent
+        if folder not in self._roots:
+            try:
+                self._roots[folder] = Path(os.path.realpath(find_project(folder)))
+            except ProjectNotFound:
+                self._roots[folder] = None
+        root = self._roots[folder]
+        return self._members.setdefault(root, Member(root)) if root is not None else None
+
+    def forget_folders(self) -> None:
+        """A ``dbt_project.yml`` has come or gone: look for projects anew."""
+        self._roots.clear()
+        for root in list(self._members):
+            if not (root / PROJECT_FILE).is_file():
+                del self._members[root]
+
+
+def view(ready: Ready, buffers: Mapping[Path, str], documents: Documents) -> Project:
+    """The project with the open texts in place of their files, as it is now; edits to it touch nothing else."""
+    project = copy.copy(ready.project)
+    project.drafts = Drafts(buffers, read=documents.read)
+    project.notes = []
+    return project
+
+
+def is_schema_file(project: Project, path: Path) -> bool:
+    """Whether dbt looks for properties in the file at ``path``, and they may be edited."""
+    layout = project.layout
+    return (
+        path.suffix.lower() in SCHEMA_SUFFIXES
+        and path.name != PROJECT_FILE
+        and layout.is_editable_path(path)
+        and any(is_below(path, Path(os.path.realpath(folder))) for folder in layout.source_paths)
+    )
+
+
+def label_of(gap: Gap) -> str:
+    """What a gap is called in the editor: the column's own name, or the node's."""
+    return gap.column if gap.column is not None else str(gap.key)
