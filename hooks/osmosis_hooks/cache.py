@@ -10,17 +10,29 @@ from pathlib import Path
 
 from osmosis_hooks.output import count, usd
 from osmosis_synthesize.cache import Cache
-from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.discovery import find_project
+from osmosis_synthesize.errors import ProjectNotFound, UsageError, WriteError
+from osmosis_synthesize.settings import load_settings
 from osmosis_synthesize.store import Store
 
 
 def main(options: argparse.Namespace) -> int:
     """Exit code 0; 2 if a file cannot be read or written."""
     with Store.open() as store:
-        code = _ACTIONS[options.action](store, options)
+        code = _ACTIONS[options.action](_with_replies(store, options), options)
         for warning in store.warnings:
             print(warning, file=sys.stderr)
     return code
+
+
+def _with_replies(store: Store, options: argparse.Namespace) -> Store:
+    """The store with the replies: the project's, if there is a project and its settings say that it keeps its own."""
+    try:
+        root = options.project_dir or find_project(Path.cwd())
+    except ProjectNotFound:
+        return store
+    folder = load_settings(root, tolerant=True).cache_dir
+    return store if folder is None else store.beside(folder)
 
 
 def _path(store: Store, _options: argparse.Namespace) -> int:
@@ -42,13 +54,15 @@ def _clear(store: Store, _options: argparse.Namespace) -> int:
 
 
 def _export(store: Store, options: argparse.Namespace) -> int:
-    lines = (f"{line}\n" for line in Cache(store).export_lines())
+    # Always UTF-8, whatever the terminal speaks: another machine will read it.
+    lines = (f"{line}\n".encode() for line in Cache(store).export_lines())
     file: Path | None = options.file
     if file is None or str(file) == "-":
-        sys.stdout.writelines(lines)
+        sys.stdout.buffer.writelines(lines)
+        sys.stdout.buffer.flush()
         return 0
     try:
-        with file.open("w", encoding="utf-8", newline="\n") as stream:
+        with file.open("wb") as stream:
             stream.writelines(lines)
     except OSError as error:
         raise WriteError(f"{file} was not written: {error.strerror or error}.", path=file) from error
@@ -64,14 +78,15 @@ def _import(store: Store, options: argparse.Namespace) -> int:
 
 
 def _lines(file: Path | None) -> Iterator[str]:
-    if file is None or str(file) == "-":
-        yield from sys.stdin
-        return
+    path = Path("-") if file is None else file
     try:
-        with file.open(encoding="utf-8") as stream:
-            yield from stream
-    except (OSError, UnicodeDecodeError) as error:
-        raise WriteError(f"{file} cannot be read: {error}.", path=file) from error
+        with sys.stdin.buffer if str(path) == "-" else path.open("rb") as stream:
+            for line in stream:
+                yield line.decode()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} cannot be read: it is no UTF-8.", hint="Import what export has written.") from error
 
 
 def _day(moment: float) -> str:

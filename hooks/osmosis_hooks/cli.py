@@ -77,8 +77,14 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="list gaps, write nothing; exit 1 if there is one")
     _add_scope(check)
-    check.add_argument(
+    wanted = check.add_mutually_exclusive_group()
+    wanted.add_argument(
         "--min-coverage", type=_percent, metavar="PERCENT", help="fail only below this share of descriptions"
+    )
+    wanted.add_argument(
+        "--consistency",
+        action="store_true",
+        help="list, instead of gaps, columns whose descriptions differ from those of the columns they are copies of",
     )
     check.add_argument(
         "--json",
@@ -108,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="JSON lines to write or read; default: standard output or input",
+    )
+
+    cache.add_argument(
+        "--project-dir",
+        type=Path,
+        metavar="DIR",
+        help="default: found upward from here; matters if it has a cache_dir",
     )
 
     spend = commands.add_parser("spend", help="what calls cost")

@@ -27,7 +27,7 @@ def make_caller(
 
     Args:
         settings: which provider, its model, and the limits.
-        store: where replies are kept and money is counted.
+        store: where money is counted, and replies are kept unless the settings name another folder for them.
         project: the dbt project's name, for the ledger.
         mode: whether a provider may be called at all.
         prompts: a folder to which each prompt and reply is written, for whoever wants to read them.
@@ -45,6 +45,8 @@ def make_caller(
 
     provider, model = settings.provider, settings.model or ""
     ledger = Ledger(store)
+    # A repository may bring replies; what was spent, and what may be, is counted where it cannot reach.
+    replies = store.beside(settings.cache_dir) if settings.cache_dir is not None else store
     own = {name: Price.flat(*price) for name, price in settings.pricing.items()}
     # A repository may price what nobody else knows; it may not make a dear model look cheap.
     trusted = not settings.origin("pricing").from_repository
@@ -65,7 +67,7 @@ def make_caller(
         Author(provider, model),
         lambda: create(config or provider_config(settings)),
         books,
-        cache=Cache(store) if settings.cache else None,
+        cache=Cache(replies, books=store) if settings.cache else None,
         mode="dry-run" if mode == "call" and settings.dry_run else mode,
         deterministic=provider == "facts",
         base_url=settings.base_url,

@@ -25,7 +25,7 @@ T = TypeVar("T")
 FILE_NAME: Final = "cache.sqlite3"
 
 # Once released, a migration is never edited; new ones are appended and only ever add (tables, indexes, columns
-# with a default), so that an older release goes on working with a file that a newer one has migrated.
+# with a default; no triggers, no views), so that an older release goes on working with a file that a newer one has migrated.
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
     CREATE TABLE reply (
@@ -99,6 +99,8 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     """,
 )
 
+_SCRIPT: Final = "".join(MIGRATIONS)
+
 _TABLES: Final = frozenset({"reply", "reply_total", "claim", "ledger", "reservation", "price"})
 
 _BUSY_SECONDS: Final = 5.0
@@ -140,10 +142,11 @@ class Store:
     It must not be carried into a forked child (SQLite forbids it); a child opens its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warnings: list[str] | None = None) -> None:
         self.folder = folder
-        self.warnings: list[str] = []
+        self.warnings: list[str] = [] if warnings is None else warnings
         """What the user should know about the store, each thing once."""
+        self._beside: dict[Path, Self] = {}
         self._lock = threading.RLock()
         self._shared = True
         self._replaced = False
@@ -154,6 +157,13 @@ class Store:
     def open(cls, folder: Path | None = None) -> Self:
         """Open the store in ``folder`` (by default :func:`default_folder`), creating both. Never raises."""
         return cls(folder if folder is not None else default_folder())
+
+    def beside(self, folder: Path) -> Self:
+        """The store in another folder. It is closed with this one, and what there is to say about it is said here."""
+        with self._lock:
+            if folder not in self._beside:
+                self._beside[folder] = type(self)(folder, self.warnings)
+            return self._beside[folder]
 
     @property
     def path(self) -> Path:
@@ -187,8 +197,10 @@ class Store:
         return self.read(lambda connection: _transaction(connection, work))
 
     def close(self) -> None:
-        """Give the file back. The store is not used afterwards."""
+        """Give the file back. The store is not used afterwards, nor those beside it."""
         with self._lock:
+            for other in self._beside.values():
+                other.close()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -282,7 +294,7 @@ def _connect(path: Path | str) -> sqlite3.Connection:
     try:
         # In WAL mode, NORMAL loses nothing when a process dies; a power cut may cost the last replies, never the file.
         connection.execute("PRAGMA synchronous = NORMAL")
-        # The folder may lie in a project, and so the file may be a stranger's.
+        # The folder may lie in a project, and so the file may be a stranger's: see also _version.
         connection.execute("PRAGMA trusted_schema = OFF")
     except BaseException:
         connection.close()
@@ -306,12 +318,15 @@ def _version(connection: sqlite3.Connection) -> int:
     """How many migrations the file has had: its ``user_version``.
 
     Raises:
-        sqlite3.DatabaseError: SQLITE_NOTADB if it is not ours, or has lost a table.
+        sqlite3.DatabaseError: SQLITE_NOTADB if it is not ours, has lost a table, or would do what no migration says.
     """
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    if (tables and version == 0) or (version >= len(MIGRATIONS) and not tables >= _TABLES):
-        error = sqlite3.DatabaseError("it is another program's database, or a part of it is missing")
+    schema = connection.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+    tables = {name for kind, name, _ in schema if kind == "table"}
+    # Migrations add no triggers and views but those that are known; a stranger's could run for ever.
+    foreign = any(kind in {"trigger", "view"} and sql not in _SCRIPT for kind, _, sql in schema)
+    if (tables and version == 0) or (version >= len(MIGRATIONS) and not tables >= _TABLES) or foreign:
+        error = sqlite3.DatabaseError("it is another program's database, or parts of it are missing or strange")
         error.sqlite_errorcode = sqlite3.SQLITE_NOTADB
         raise error
     return version

@@ -283,13 +283,14 @@ class TestClaim:
     @pytest.mark.parametrize(
         ("machine", "started", "expires_in", "taken"),
         [
-            ("elsewhere", "1", 100.0, False),
+            ("elsewhere", "1", 15.0, False),
             ("elsewhere", "1", -1.0, True),
-            (this_process().machine, this_process().started, 100.0, False),
+            (this_process().machine, this_process().started, 15.0, False),
             (this_process().machine, this_process().started, -1.0, True),
-            (this_process().machine, "1", 100.0, True),
+            (this_process().machine, "1", 15.0, True),
+            ("elsewhere", "1", 1e9, True),
         ],
-        ids=["elsewhere", "elsewhere, run out", "alive", "alive, run out", "ended"],
+        ids=["elsewhere", "elsewhere, run out", "alive", "alive, run out", "ended", "longer than any lease"],
     )
     async def test_is_taken_over_from_the_dead(
         self, cache: Cache, store: Store, machine: str, started: str, expires_in: float, taken: bool

@@ -789,6 +789,41 @@ def test_all_a_provider_needs() -> None:
     assert KEY not in repr(config)
 
 
+# The folder of the replies
+
+
+def test_replies_can_be_kept_in_the_project(tmp_path: Path) -> None:
+    project = with_llm(tmp_path, "cache_dir: ./.osmosis/")
+    assert load(project).cache_dir == tmp_path.resolve() / ".osmosis"
+    assert load(project, {"OSMOSIS_CACHE_DIR": "/elsewhere"}).cache_dir is None
+    assert load(None, {"OSMOSIS_LLM_CACHE_DIR": "x"}).cache_dir is None
+
+
+@pytest.mark.parametrize(
+    "folder", ["/etc", "~/x", "..", "../x", "a/../../x", "a\\b", "C:x", "//server/share", ".", "''"]
+)
+def test_no_other_folder_can_be_named(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"cache_dir is .* it must be a folder inside the project|leads out"
+    ) as caught:
+        load(with_llm(tmp_path, f"cache_dir: {folder}"))
+    assert str(tmp_path) in str(caught.value)
+    assert load(tmp_path, tolerant=True).cache_dir is None
+
+
+@pytest.mark.parametrize("link", ["shared", "shared/inner", "here/cache.sqlite3", "here/lock.sqlite3"])
+def test_a_symbolic_link_leads_out_of_no_project(tmp_path: Path, link: str) -> None:
+    project, outside = (
+        with_llm(tmp_path / "project", f"cache_dir: {link.partition('/cache')[0]}"),
+        tmp_path / "outside",
+    )
+    outside.mkdir()
+    (project / link).parent.mkdir(exist_ok=True)
+    (project / link).symlink_to(outside)
+    with pytest.raises(SettingsError, match="leads out of the project"):
+        load(project, overrides={"cache_dir": "here"} if link.startswith("here") else None)
+
+
 # The YAML reader
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -210,6 +211,63 @@ class TestDamage:
             fill(folder)
             TestDamage._healthy = (folder / FILE_NAME).read_bytes()
         return TestDamage._healthy
+
+
+class TestAStrangersFile:
+    """A store in a project comes with the project, from whoever wrote that."""
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "CREATE TRIGGER x AFTER INSERT ON claim BEGIN DELETE FROM reply; END",
+            "CREATE TRIGGER x AFTER DELETE ON claim BEGIN UPDATE reply SET text = 'theirs'; END",
+            "CREATE VIEW x AS SELECT * FROM reply",
+        ],
+    )
+    def test_nothing_in_it_is_run(self, tmp_path: Path, statement: str) -> None:
+        fill(tmp_path)
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as theirs:
+            theirs.execute(statement)
+        with Store.open(tmp_path) as store:
+            assert "was damaged" in store.warnings[0]
+            assert Cache(store).stats().replies == 0
+            asyncio.run(use_everything(store))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE reply SET text = x'00ff'",
+            "UPDATE reply SET finish = 'never'",
+            "UPDATE reply SET input_tokens = 'many'",
+            "UPDATE reply SET cost = 'much'",
+            "UPDATE reply SET stored_at = 'once'",
+            "UPDATE reply SET stored_at = 1e300",
+            "DELETE FROM reply_total",
+            "UPDATE reply_total SET size = 'big', replies = x'00'",
+            "INSERT INTO claim SELECT key, 'x', 'elsewhere', 1, '', 1e300 FROM reply",
+        ],
+    )
+    def test_what_nobody_writes_is_passed_over(self, tmp_path: Path, change: str) -> None:
+        fill(tmp_path)
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as theirs:
+            theirs.execute(change)
+            theirs.commit()
+        with Store.open(tmp_path) as store:
+            cache = Cache(store)
+            for line in list(cache.export_lines()):
+                assert json.loads(line)["text"]
+            assert cache.stats().saved >= 0
+            asyncio.run(use_everything(store))
+
+    def test_one_beside_another_is_closed_with_it_and_warns_through_it(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        with Store.open(tmp_path / "own") as store:
+            other = store.beside(tmp_path / "other")
+            assert store.beside(tmp_path / "other") is other
+            assert store.beside(tmp_path / "file").warnings is store.warnings
+            assert len(store.warnings) == 1
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            other.read(lambda connection: connection.execute("SELECT 1"))
 
 
 class TestWithoutAFile:

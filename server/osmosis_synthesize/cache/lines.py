@@ -71,7 +71,10 @@ def from_line(line: str) -> tuple[str, CachedReply]:
     Raises:
         ValueError: the line is no exported reply; the message says what is wrong with it.
     """
-    parsed = _decode(line)
+    try:
+        parsed = _decode(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if parsed.cost is not None and not (parsed.cost.is_finite() and 0 <= parsed.cost < _MOST):
         raise ValueError(f"not a cost in US dollars: {parsed.cost}")
     usage = Usage(

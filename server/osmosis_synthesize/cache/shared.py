@@ -18,13 +18,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from osmosis_synthesize.cache.model import CachedReply
 from osmosis_synthesize.cost import ledger
 from osmosis_synthesize.cost.money import from_picos, to_picos
 from osmosis_synthesize.owner import Owner, has_ended, this_process
-from osmosis_synthesize.providers.base import Reply, Usage
+from osmosis_synthesize.providers.base import Finish, Reply, Usage
 
 if TYPE_CHECKING:
     import asyncio
@@ -75,10 +75,13 @@ class Imported:
 class Claim:
     """The right to ask one question, or its answer."""
 
-    __slots__ = ("_key", "_max_bytes", "_store", "_token", "reply")
+    __slots__ = ("_books", "_key", "_max_bytes", "_store", "_token", "reply")
 
-    def __init__(self, store: Store, key: str, token: str, max_bytes: int, reply: CachedReply | None) -> None:
+    def __init__(
+        self, store: Store, books: Store, key: str, token: str, max_bytes: int, reply: CachedReply | None
+    ) -> None:
         self._store = store
+        self._books = books
         self._key = key
         self._token = token
         self._max_bytes = max_bytes
@@ -88,26 +91,41 @@ class Claim:
     def fulfil(self, reply: Reply, entry: ledger.Entry, *, prompt_version: str = "") -> CachedReply:
         """Keep the answer, enter it in the ledger and let go of the claim, all in one transaction.
 
-        When this returns, the death of the process no longer loses the reply.
+        When this returns, the death of the process no longer loses the reply. Where the ledger is in another store,
+        a death between the two transactions loses the entry: what was paid for comes first.
         """
         kept = replace(reply, text=_storable(reply.text), model=_storable(reply.model))
         cached = CachedReply(kept, entry.provider, entry.model, entry.cost, entry.time, prompt_version)
 
         def work(connection: sqlite3.Connection) -> None:
             _insert(connection, self._key, cached, self._max_bytes)
-            ledger.insert(connection, entry)
+            if self._books is self._store:
+                ledger.insert(connection, entry)
             _release(connection, self._key, self._token)
 
         self._store.write(work)
+        if self._books is not self._store:
+            self._books.write(lambda connection: ledger.insert(connection, entry))
         self.reply = cached
         return cached
 
 
 class Cache:
-    """The replies in a store. Its claims are for one event loop at a time."""
+    """The replies in a store. Its claims are for one event loop at a time.
 
-    def __init__(self, store: Store, *, max_bytes: int = MAX_BYTES, max_age_days: float = MAX_AGE_DAYS) -> None:
+    ``books`` is the store with the ledger, where that is another one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        books: Store | None = None,
+        max_bytes: int = MAX_BYTES,
+        max_age_days: float = MAX_AGE_DAYS,
+    ) -> None:
         self._store = store
+        self._books = books or store
         self._max_bytes = max_bytes
         self._max_age = max_age_days * 86400.0
         self._turns: dict[tuple[asyncio.AbstractEventLoop, str], tuple[asyncio.Lock, int]] = {}
@@ -132,10 +150,11 @@ class Cache:
         """
         token = os.urandom(16).hex()
         if (found := self.get(key)) is not None:
-            yield Claim(self._store, key, token, self._max_bytes, found)
+            yield Claim(self._store, self._books, key, token, self._max_bytes, found)
             return
         async with self._turn(key):
-            claim = Claim(self._store, key, token, self._max_bytes, await self._acquire(key, token))
+            found = await self._acquire(key, token)
+            claim = Claim(self._store, self._books, key, token, self._max_bytes, found)
             if claim.reply is not None:
                 yield claim
                 return
@@ -151,9 +170,11 @@ class Cache:
         """What the cache holds."""
 
         def work(connection: sqlite3.Connection) -> CacheStats:
-            replies, size = connection.execute("SELECT replies, size FROM reply_total").fetchone()
+            replies, size = connection.execute("SELECT coalesce(sum(replies), 0), coalesce(sum(size), 0) FROM reply_total").fetchone()
             oldest, newest, cost = connection.execute(
-                "SELECT min(stored_at), max(stored_at), coalesce(sum(cost), 0) FROM reply"
+                """SELECT min(stored_at), max(stored_at), coalesce(sum(cost), 0)
+                   FROM reply WHERE stored_at BETWEEN ? AND ?""",
+                self._usable_times(),
             ).fetchone()
             return CacheStats(replies, size, oldest, newest, from_picos(cost))
 
@@ -182,7 +203,8 @@ class Cache:
                 ).fetchall()
             )
             for key, *row in page:
-                yield lines.to_line(key, _cached_reply(tuple(row)))
+                if (cached := _cached_reply(tuple(row))) is not None:
+                    yield lines.to_line(key, cached)
             if len(page) < _PAGE:
                 return
             last = page[-1][0]
@@ -304,6 +326,8 @@ _PAGE: Final = 500
 _COLUMNS: Final = """text, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, answered_by, finish,
     provider, model, cost, stored_at, prompt_version"""
 
+_FINISHES: Final = frozenset(get_args(Finish))
+
 _ROW_BYTES: Final = 256
 """What a row takes besides its text: key, names, numbers and the indexes."""
 
@@ -313,8 +337,15 @@ def _storable(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _cached_reply(row: tuple[Any, ...]) -> CachedReply:
+def _cached_reply(row: tuple[Any, ...]) -> CachedReply | None:
+    """A row as a reply; ``None`` if it has what we never write, as a stranger's file may."""
     text, input_tokens, output_tokens, cached, written, answered_by, finish, provider, model, cost, at, version = row
+    texts = (text, answered_by, provider, model, version)
+    numbers = (input_tokens, output_tokens, cached, written, cost or 0)
+    if not all(isinstance(each, str) for each in texts) or not all(isinstance(each, int) for each in numbers):
+        return None
+    if finish not in _FINISHES:
+        return None
     reply = Reply(text, Usage(input_tokens, output_tokens, cached, written), answered_by, finish)
     return CachedReply(reply, provider, model, None if cost is None else from_picos(cost), at, version)
 
@@ -344,7 +375,7 @@ def _insert(connection: sqlite3.Connection, key: str, cached: CachedReply, max_b
             len(reply.text.encode()) + _ROW_BYTES,
         ),
     )
-    if connection.execute("SELECT size FROM reply_total").fetchone()[0] > max_bytes:
+    if connection.execute("SELECT coalesce(sum(size), 0) FROM reply_total").fetchone()[0] > max_bytes:
         _evict_oldest(connection, int(max_bytes * _KEPT_AFTER_EVICTION))
 
 
@@ -362,7 +393,8 @@ def _evict_oldest(connection: sqlite3.Connection, kept_bytes: int) -> None:
 def _is_held(connection: sqlite3.Connection, key: str) -> bool:
     """Whether a live owner has claimed the key."""
     row = connection.execute("SELECT expires_at, machine, pid, started FROM claim WHERE key = ?", (key,)).fetchone()
-    return row is not None and row[0] > time.time() and not has_ended(Owner(*row[1:]))
+    # No claim of ours lasts longer than its lease; one that says so is damage, or was put there to make others wait.
+    return row is not None and 0 < row[0] - time.time() <= 2 * _LEASE and not has_ended(Owner(*row[1:]))
 
 
 def _release(connection: sqlite3.Connection, key: str, token: str) -> None:

@@ -140,6 +140,14 @@ def _url(value: object) -> str:
     return url
 
 
+def _folder(value: object) -> str:
+    text = _text(value).rstrip("/")
+    # Also what means something else on Windows: C:, \\server\share
+    if not re.fullmatch(r"[^~/\\:][^\\:]*", text) or ".." in text.split("/"):
+        raise ValueError
+    return text
+
+
 _AMOUNT = "an amount of US dollars, 0 or more"
 _YES_NO = "true or false"
 
@@ -162,6 +170,7 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         ),
         "dry_run": Field(_flag, _YES_NO),
         "cache": Field(_flag, _YES_NO),
+        "cache_dir": Field(_folder, "a folder inside the project, as a path relative to it"),
         "concurrency": Field(_whole(1, 256), "a whole number from 1 to 256"),
         "bulk_threshold": Field(_whole(1, 10_000), "a whole number from 1 to 10000"),
         "max_sql_chars": Field(_whole(100, 10_000_000), "a whole number from 100 to 10000000"),

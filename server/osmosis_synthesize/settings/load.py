@@ -108,6 +108,7 @@ def load_settings(
         if key != "provider":
             take(entry)
 
+    _settle_cache_dir(values, origins, project_dir, environ, findings)
     settings = _complete(values, origins, environ, findings)
     if findings.errors and not tolerant:
         raise _combined(findings.errors)
@@ -323,6 +324,26 @@ def _complete(
             f"to it; set {_PREFIX}PROVIDER={provider} too, or put the key into {own[0]}"
         )
     return settings
+
+
+def _settle_cache_dir(
+    values: dict[str, Any],
+    origins: dict[str, Origin],
+    project_dir: Path | None,
+    environ: Mapping[str, str],
+    findings: _Findings,
+) -> None:
+    """Make the folder of the replies an absolute one, if it is inside the project and the user named none."""
+    name: str | None = values.pop("cache_dir", None)
+    if name is None or project_dir is None or environ.get("OSMOSIS_CACHE_DIR"):
+        return
+    root = Path(os.path.realpath(project_dir))
+    folder = Path(os.path.realpath(root / name))
+    # A repository can hold symbolic links, and what is opened would be made where they lead.
+    if folder == root or not folder.is_relative_to(root) or any(map(Path.is_symlink, folder.glob("*.sqlite3*"))):
+        findings.wrong("cache_dir", origins["cache_dir"], f"cache_dir is {name!r}, which leads out of the project.")
+    else:
+        values["cache_dir"] = folder
 
 
 def _own_key_only(settings: Settings) -> bool:

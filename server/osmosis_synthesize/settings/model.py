@@ -84,6 +84,8 @@ class Settings:
     dry_run: bool = False
     """Plan and estimate, call nobody."""
     cache: bool = True
+    cache_dir: Path | None = None
+    """A folder inside the project for its replies; ``None`` is the user's own cache. Money is counted in the latter."""
     concurrency: int = 8
     """Calls under way at once."""
     bulk_threshold: int = 2
