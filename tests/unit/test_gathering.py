@@ -1,0 +1,72 @@
+"""What comes close together is handed out together, and nothing is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from osmosis_synthesize.gathering import Gathering
+
+
+async def numbers(*heaps: int, between: asyncio.Event | None = None) -> AsyncGenerator[int, None]:
+    """Heaps of numbers; before each heap but the first the event is waited for."""
+    number = 0
+    for at, size in enumerate(heaps):
+        if at and between is not None:
+            await between.wait()
+        for _ in range(size):
+            yield number
+            number += 1
+
+
+async def test_what_is_there_comes_at_once_and_then_the_end() -> None:
+    gathering = Gathering(numbers(1000))
+    assert await gathering.next(60) == list(range(1000))
+    assert await gathering.next(60) == []
+    await gathering.aclose()
+
+
+async def test_a_heap_does_not_wait_for_what_is_late() -> None:
+    late = asyncio.Event()
+    gathering = Gathering(numbers(2, 1, between=late))
+    assert await gathering.next(0.001) == [0, 1]
+    late.set()
+    assert await gathering.next(0.001) == [2]
+    await gathering.aclose()
+
+
+async def test_an_error_comes_after_what_was_before_it() -> None:
+    async def failing() -> AsyncGenerator[int, None]:
+        yield 1
+        raise ValueError("broken")
+
+    gathering = Gathering(failing())
+    assert await gathering.next(60) == [1]
+    with pytest.raises(ValueError, match="broken"):
+        await gathering.next(60)
+    await gathering.aclose()
+
+
+async def test_who_is_cancelled_finds_what_had_come() -> None:
+    late = asyncio.Event()
+    closed = asyncio.Event()
+
+    async def items() -> AsyncGenerator[int, None]:
+        try:
+            async for number in numbers(3, 1, between=late):
+                yield number
+        finally:
+            closed.set()
+
+    gathering = Gathering(items())
+    waiting = asyncio.create_task(gathering.next(60))
+    while len(gathering.left) < 3:
+        await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert gathering.left == [0, 1, 2]
+    await gathering.aclose()
+    assert closed.is_set()
