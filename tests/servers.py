@@ -259,7 +259,7 @@ def config_for(server: FakeLLMServer, name: str, **changes: Any) -> ProviderConf
         "api_key": Secret("tests0123456789abc", origin="A_TEST"),
         "base_url": server.url + BASE_PATHS[name],
         "retry_wait": 0.01,
-        "timeout": 10.0,
+        "timeout": 60.0,
         "max_retries": 2,
     }
     return ProviderConfig(**values | changes)
