@@ -1,10 +1,11 @@
-"""``osmosis-synthesize check``: names each gap, writes nothing."""
+"""``osmosis-synthesize check``: names each gap, or each description that contradicts another; writes nothing."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from osmosis_hooks.output import write_json
 from osmosis_hooks.scope import requests
@@ -12,9 +13,70 @@ from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.project import Project, Request, shown
 
+if TYPE_CHECKING:
+    from osmosis_synthesize.engine.consistency import Described, Difference
+
+_LONGEST: Final = 80
+"""Characters of a text that a message shows."""
+
 
 def main(options: argparse.Namespace) -> int:
-    """Exit code 1 if there is a gap, or with ``--min-coverage`` if too few are described; 2 if a file cannot be read."""
+    """Exit code 1 if something is found, or with ``--min-coverage`` if too few are described; 2 if a file cannot be read."""
+    return _consistency(options) if options.consistency else _gaps(options)
+
+
+def _consistency(options: argparse.Namespace) -> int:
+    found: list[Difference] = []
+    unreadable = False
+    for project, request in requests(options):
+        found += project.differences(request)
+        for note in dict.fromkeys(project.notes):
+            print(note, file=sys.stderr)
+        unreadable = unreadable or project.unreadable
+    if str(options.json) != "-":
+        for one in found:
+            print(f"{_place(one.column)}: {contradiction(one)}")
+    if options.json is not None:
+        write_json(options.json, _differences(found))
+    return 2 if unreadable else int(bool(found))
+
+
+def contradiction(one: Difference) -> str:
+    """Which two texts differ, and where the other stands."""
+    own, other = one.column, one.upstream
+    where = _place(other) if other.file is not None else f"package {other.column.unique_id.split('.')[1]}"
+    return (
+        f"{own.column} is described as {_quoted(own.text)}, but {other.column}, of which it is a copy, "
+        f"as {_quoted(other.text)} ({where})"
+    )
+
+
+def _place(one: Described) -> str:
+    return f"{shown(one.file)}:{one.line}:{one.character}" if one.file is not None else str(one.column)
+
+
+def _quoted(text: str) -> str:
+    line = " ".join(text.split())
+    return repr(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…")
+
+
+def _differences(found: Sequence[Difference]) -> dict[str, Any]:
+    def described(one: Described) -> dict[str, Any]:
+        return {
+            "file": shown(one.file) if one.file is not None else None,
+            "line": one.line if one.file is not None else None,
+            "unique_id": one.column.unique_id,
+            "column": one.column.column,
+            "text": one.text,
+        }
+
+    return {
+        "version": 1,
+        "differences": [{**described(one.column), "upstream": described(one.upstream)} for one in found],
+    }
+
+
+def _gaps(options: argparse.Namespace) -> int:
     gaps: list[Gap] = []
     slots = 0
     unreadable = False
