@@ -76,6 +76,9 @@ class Editor:
         self.result: types.InitializeResult
         self._changed = asyncio.Condition()
         self._register()
+        self.client.protocol._converter.register_structure_hook(
+            types.Command | types.CodeAction, self._command_or_action
+        )
 
     @property
     def encoding(self) -> str:
@@ -254,6 +257,11 @@ class Editor:
                 path_of(name).write_bytes(content.encode("utf-8"))
             else:
                 self.replace(name, start, end, new)
+
+    def _command_or_action(self, given: Any, _: Any) -> types.Command | types.CodeAction:
+        """An action may have a command, which lsprotocol takes for a sign that it is one."""
+        kind = types.Command if isinstance(given.get("command"), str) else types.CodeAction
+        return self.client.protocol._converter.structure(given, kind)
 
     def _register(self) -> None:
         client = self.client

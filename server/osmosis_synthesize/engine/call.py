@@ -185,6 +185,15 @@ class Caller:
         self._books.ledger.record(self._entry(purpose, Usage(), Decimal(0), cache_hit=True))
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1))
 
+    def open(self) -> None:
+        """Make the provider now, which imports its SDK, rather than at the first call: any thread may do this.
+
+        Raises:
+            ProviderSetupError: no call can work; each would be declined with this error.
+        """
+        if self._provider is None:
+            self._provider = self._create()
+
     async def aclose(self) -> None:
         """Give back the provider's connections."""
         if self._provider is not None:

@@ -64,6 +64,31 @@ def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -
         future.set_exception(error)
 
 
+class Run:
+    """Something that calls a provider, and that the user may stop. What is done by then is kept."""
+
+    def __init__(self, token: str) -> None:
+        """``token`` is that of its progress, by which the client names it."""
+        self.token: Final = token
+        self.stopped = False
+        self._work: asyncio.Task[Any] | None = None
+
+    async def wait_for(self, work: asyncio.Task[Any]) -> None:
+        """Wait until ``work`` has ended, be it of itself or because the run was stopped; its error is raised here."""
+        self._work = work
+        if self.stopped:
+            work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled() and (error := work.exception()) is not None:
+            raise error
+
+    def stop(self) -> None:
+        """Cancel what is under way."""
+        self.stopped = True
+        if self._work is not None:
+            self._work.cancel()
+
+
 class Jobs:
     """Background tasks. Each is held until it ends, and its error, if it has one, is told."""
 

@@ -37,7 +37,7 @@ async def work_out(session: Session, uri: str) -> bool:
     reading = await session.read(uri)
     if reading is None or not reading.ready.has_manifest:
         return False
-    project = session.project_now(reading.ready)
+    project = session.refreshed(reading.project)
     ways: dict[GapId, Way] = {}
     for gaps in by_node(reading.gaps).values():
         ways |= await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))

@@ -11,8 +11,8 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from osmosis_synthesize import __version__
-from osmosis_synthesize.lsp import messages, updates
-from osmosis_synthesize.lsp.features import diagnostics, status
+from osmosis_synthesize.lsp import messages, progress, updates
+from osmosis_synthesize.lsp.features import code_actions, commands, diagnostics, generate, status
 from osmosis_synthesize.lsp.protocol import Protocol
 from osmosis_synthesize.lsp.session import Session
 
@@ -24,6 +24,7 @@ _NOTIFICATIONS: dict[str, Callable[[Session, Any], None]] = {
     types.TEXT_DOCUMENT_DID_OPEN: updates.did_open,
     types.TEXT_DOCUMENT_DID_CHANGE: updates.did_change,
     types.TEXT_DOCUMENT_DID_CLOSE: updates.did_close,
+    types.WINDOW_WORK_DONE_PROGRESS_CANCEL: progress.stop,
     types.WORKSPACE_DID_CHANGE_CONFIGURATION: updates.did_change_configuration,
     types.WORKSPACE_DID_CHANGE_WATCHED_FILES: updates.did_change_watched_files,
     types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: updates.did_change_workspace_folders,
@@ -36,7 +37,24 @@ _REQUESTS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
             identifier=diagnostics.SOURCE, inter_file_dependencies=True, workspace_diagnostics=False
         ),
     ),
+    types.TEXT_DOCUMENT_CODE_ACTION: (
+        code_actions.offer,
+        types.CodeActionOptions(code_action_kinds=code_actions.KINDS, resolve_provider=True),
+    ),
+    types.CODE_ACTION_RESOLVE: (code_actions.resolve, None),
     messages.STATUS: (status.request, None),
+}
+
+_COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
+    messages.GENERATE_COLUMN: lambda session, arguments: generate.generate(session, "column", arguments),
+    messages.GENERATE_MODEL: lambda session, arguments: generate.generate(session, "model", arguments),
+    messages.GENERATE_FILE: lambda session, arguments: generate.generate(session, "file", arguments),
+    messages.GENERATE_PROJECT: lambda session, arguments: generate.generate(session, "project", arguments),
+    messages.PREVIEW: generate.preview,
+    messages.CANCEL_ALL: generate.cancel_all,
+    messages.SPEND: commands.spend,
+    messages.CACHE_CLEAR: commands.cache_clear,
+    messages.REFRESH: commands.refresh,
 }
 
 
@@ -53,4 +71,6 @@ def make_server() -> tuple[LanguageServer, Session]:
         server.feature(method)(partial(notification, session))
     for method, (request, options) in _REQUESTS.items():
         server.feature(method, options)(partial(request, session))
+    for name, command in _COMMANDS.items():
+        server.command(name)(partial(command, session))
     return server, session

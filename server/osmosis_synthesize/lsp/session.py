@@ -18,7 +18,7 @@ from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
-from osmosis_synthesize.lsp.jobs import Jobs, Worker
+from osmosis_synthesize.lsp.jobs import Jobs, Run, Worker
 from osmosis_synthesize.lsp.protocol import Protocol
 from osmosis_synthesize.lsp.texts import OpenText, Texts
 from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way, Workspace, is_schema_file, view
@@ -85,7 +85,7 @@ class Session:
         self.worker: Final = Worker()
         self.jobs: Final = Jobs(self._failed)
         self.started: Final = time.time()
-        self.runs: Final = dict[str, "Cancellable"]()
+        self.runs: Final = dict[str, Run]()
         """Runs that call a provider, by the token of their progress."""
         self._readings: Final = dict[str, Reading]()
         self._told: Final = set[str]()
@@ -114,15 +114,15 @@ class Session:
             return known
         if not is_schema_file(ready.project, text.path):
             return None
-        project = view(ready, self.texts.buffers(), self.documents)
+        project = self.refreshed(ready.project)
         document = self.documents.read(text.path, text.text)
         survey = project.survey(Request((text.path,)), with_manifest=ready.has_manifest)
         reading = self._readings[text.uri] = Reading(text, member, ready, project, document, survey)
         return reading
 
-    def project_now(self, ready: Ready) -> Project:
-        """The project with the open texts as they are now."""
-        return view(ready, self.texts.buffers(), self.documents)
+    def refreshed(self, project: Project) -> Project:
+        """The project with the open texts as they are now, and nothing edited."""
+        return view(project, self.texts.buffers(), self.documents)
 
     def forget(self, uri: str) -> None:
         """A document was closed."""
@@ -146,11 +146,3 @@ class Session:
             f"osmosis: {name} failed ({type(error).__name__}). The log says where; everything else goes on.",
             types.MessageType.Error,
         )
-
-
-class Cancellable:
-    """A run that can be told to stop."""
-
-    def stop(self) -> None:
-        """End it soon; what was paid for is kept."""
-        raise NotImplementedError

@@ -152,6 +152,13 @@ async def _refresh(session: Session) -> None:
         await _ask(session, types.WORKSPACE_CODE_LENS_REFRESH, None)
 
 
+def look_again(session: Session) -> None:
+    """What the open files were thought to take may have changed."""
+    for text in session.texts:
+        uri = text.uri
+        session.jobs.restart(("outlook", uri), lambda uri=uri: _look_ahead(session, uri), name="outlook")
+
+
 # Projects
 
 

@@ -121,12 +121,12 @@ class Workspace:
                 del self._members[root]
 
 
-def view(ready: Ready, buffers: Mapping[Path, str], documents: Documents) -> Project:
+def view(project: Project, buffers: Mapping[Path, str], documents: Documents) -> Project:
     """The project with the open texts in place of their files, as it is now; edits to it touch nothing else."""
-    project = copy.copy(ready.project)
-    project.drafts = Drafts(buffers, read=documents.read)
-    project.notes = []
-    return project
+    now = copy.copy(project)
+    now.drafts = Drafts(buffers, read=documents.read)
+    now.notes = []
+    return now
 
 
 def is_schema_file(project: Project, path: Path) -> bool:

@@ -1,0 +1,198 @@
+"""The commands that fill gaps: the only place from which a provider is called on a command."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Literal
+
+from lsprotocol import types
+
+from osmosis_synthesize.cost.money import show
+from osmosis_synthesize.engine.call import Caller
+from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCall, Proposal, Spent, Unfilled, Waiting
+from osmosis_synthesize.engine.run import run as run_engine
+from osmosis_synthesize.errors import OsmosisError, ProviderError, UsageError
+from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.edits import apply
+from osmosis_synthesize.lsp.features import status
+from osmosis_synthesize.lsp.jobs import Run
+from osmosis_synthesize.lsp.messages import Left, Outcome, PlannedGap, Preview, Target, argument, plain
+from osmosis_synthesize.lsp.outlook import ways_of
+from osmosis_synthesize.lsp.progress import Progress
+from osmosis_synthesize.lsp.session import Session
+from osmosis_synthesize.lsp.wording import cost_of, count, filled_by
+from osmosis_synthesize.lsp.workspace import Ready, Way
+from osmosis_synthesize.project import Project, Request
+
+Scope = Literal["column", "model", "file", "project"]
+
+
+async def generate(session: Session, scope: Scope, arguments: list[Any]) -> Any:
+    """Fill the gaps that a command names, and say what came of it. Cancelling the request stops the run."""
+    target = argument(arguments, Target)
+    run = Run(str(uuid.uuid4()))
+    session.runs[run.token] = run
+    job = session.jobs.start(_fill(session, run, scope, target), name="describing")
+    try:
+        outcome = await asyncio.shield(job)
+    except asyncio.CancelledError:
+        run.stop()
+        raise
+    if isinstance(outcome, OsmosisError):
+        raise outcome
+    return plain(outcome)
+
+
+async def preview(session: Session, arguments: list[Any]) -> Any:
+    """What a command would do; calls nobody."""
+    target = argument(arguments, Target)
+    scope: Scope = "file" if target.node is None else "model" if target.column is None else "column"
+    project, gaps = await chosen(session, scope, target)
+    caller = project.caller(session.store)
+    plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, caller)))
+    ways = ways_of(plan)
+    planned = tuple(_planned(gap, ways[gap.id]) for gap in gaps if gap.id in ways)
+    cost = cost_of(plan.calls)
+    return plain(Preview(planned, len(plan.calls), None if cost is None else str(cost)))
+
+
+async def cancel_all(session: Session, _: list[Any]) -> Any:
+    """Stop every run; says how many there were."""
+    runs = list(session.runs.values())
+    for run in runs:
+        run.stop()
+    return len(runs)
+
+
+async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Project, list[Gap]]:
+    """The project as it is now, and the gaps that a target means.
+
+    Raises:
+        UsageError: the file is no schema file of a project that could be loaded.
+    """
+    if scope == "project":
+        path = convert.path_of(target.uri)
+        member = session.workspace.member_of(path) if path is not None else None
+        if member is None or not isinstance(member.state, Ready) or not member.state.has_manifest:
+            raise UsageError(f"{target.uri} belongs to no dbt project that is loaded.")
+        project = session.refreshed(member.state.project)
+        survey = await session.worker.do(lambda: project.survey(Request(whole_project=True)))
+        return project, list(survey.gaps)
+    reading = await session.read(target.uri)
+    if reading is None or not reading.ready.has_manifest:
+        raise UsageError(
+            f"{target.uri} is no open schema file of a dbt project whose manifest could be read.",
+            hint="Open it, and run `dbt parse` if there is no manifest yet.",
+        )
+    gaps = list(reading.gaps)
+    if scope in {"model", "column"}:
+        gaps = [gap for gap in gaps if gap.unique_id == target.node]
+    if scope == "column":
+        gaps = [gap for gap in gaps if gap.column == target.column]
+    return session.refreshed(reading.project), gaps
+
+
+async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Outcome | OsmosisError:
+    try:
+        project, gaps = await chosen(session, scope, target)
+        return await _fill_gaps(session, run, project, gaps)
+    except OsmosisError as error:
+        return error
+    finally:
+        del session.runs[run.token]
+        status.changed(session)
+
+
+async def _fill_gaps(session: Session, run: Run, project: Project, gaps: Sequence[Gap]) -> Outcome:
+    title = f"Describing {gaps[0].label}" if len(gaps) == 1 else f"Describing {count(len(gaps), 'gap')}"
+    progress = await Progress.begin(session, run, title)
+    caller = project.caller(session.store)
+    outcomes: list[NodeOutcome] = []
+    said = "stopped"
+    try:
+        collecting = session.jobs.start(_collect(session, project, gaps, caller, outcomes, progress), name="asking")
+        await run.wait_for(collecting)
+        proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
+        texts = [(proposal.gap, proposal.text) for proposal in proposals]
+        reasons = await apply(session, session.refreshed(project), texts, f"Describe {count(len(texts), 'gap')}")
+        outcome = _outcome(outcomes, reasons, stopped=run.stopped)
+        said = f"{outcome.filled} of {count(len(gaps), 'gap')} described"
+        if outcome.left and not run.stopped:
+            session.tell(_complaint(outcome.left), types.MessageType.Warning)
+        return outcome
+    finally:
+        progress.end(said)
+        await caller.aclose()
+
+
+async def _collect(
+    session: Session,
+    project: Project,
+    gaps: Sequence[Gap],
+    caller: Caller,
+    outcomes: list[NodeOutcome],
+    progress: Progress,
+) -> None:
+    """Fill the gaps one node after the other; what is done is in ``outcomes`` even if this is cancelled."""
+    # The plan reads and traces, in the worker, all that the run will need; importing an SDK takes as long as a call.
+    work = await session.worker.do(partial(project.work, gaps))
+    plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, project.caller(session.store))))
+    if plan.calls:
+        try:
+            await session.worker.do(caller.open)
+        except ProviderError:
+            pass  # each call is declined with this error, and what is free is filled all the same
+    spent = Spent()
+    done = 0
+    async with aclosing(run_engine(work, caller)) as finished:
+        async for outcome in finished:
+            outcomes.append(outcome)
+            spent += outcome.spent
+            done += len(outcome.proposals) + len(outcome.unfilled)
+            progress.report(f"{done} of {len(gaps)}, {show(spent.cost)} spent", 100 * done // max(len(gaps), 1))
+
+
+def _outcome(outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None], *, stopped: bool) -> Outcome:
+    proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
+    judged = list(zip(proposals, reasons, strict=True))
+    origins = Counter(proposal.origin for proposal, reason in judged if reason is None)
+    left = [Left(item.gap.label, item.reason) for outcome in outcomes for item in outcome.unfilled]
+    left += [Left(proposal.gap.label, reason) for proposal, reason in judged if reason is not None]
+    spent = sum((outcome.spent for outcome in outcomes), Spent())
+    return Outcome(
+        origins.total(),
+        origins["inherited"],
+        origins["cached"],
+        origins["generated"],
+        tuple(left),
+        spent.calls,
+        None if spent.cost is None else str(spent.cost),
+        cancelled=stopped,
+    )
+
+
+def _complaint(left: Sequence[Left]) -> str:
+    """Why gaps stay, in one message however many they are."""
+    reasons = Counter(item.reason for item in left)
+    reason, _ = reasons.most_common(1)[0]
+    more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
+    name = left[0].label if len(left) == 1 else count(len(left), "gap")
+    return f"{name} could not be described: {reason}{more}"
+
+
+def _planned(gap: Gap, way: Way) -> PlannedGap:
+    match way:
+        case Proposal():
+            how = "cached" if way.origin == "cached" else "stated" if isinstance(way.source, Author) else "inherited"
+            return PlannedGap(gap.label, gap.unique_id, gap.column, how, way.text, filled_by(way))
+        case Waiting():
+            return PlannedGap(gap.label, gap.unique_id, gap.column, "waiting", None, filled_by(way))
+        case PlannedCall():
+            return PlannedGap(gap.label, gap.unique_id, gap.column, "call", None, filled_by(way))
+        case Unfilled():
+            return PlannedGap(gap.label, gap.unique_id, gap.column, "left", None, way.reason)
