@@ -14,6 +14,7 @@ from osmosis_synthesize.settings.env_var import RenderError, render
 from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml, read_text, to_plain
 
 PROJECT_FILE: Final = "dbt_project.yml"
+VARS_FILE: Final = "vars.yml"
 SCHEMA_SUFFIXES: Final = frozenset({".yml", ".yaml"})
 
 
@@ -34,9 +35,9 @@ class Project:
     target_path: Path
     packages_install_path: Path
     variables: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """The ``vars``, as written: scalars are text, and Jinja stays."""
+    """The ``vars`` of ``dbt_project.yml`` and ``vars.yml``. Jinja in them stays, as dbt does not render it."""
     problems: tuple[str, ...] = ()
-    """Paths in ``dbt_project.yml`` that could not be understood and are dbt's default instead."""
+    """Paths and variables that could not be understood; dbt's default is taken instead."""
 
     @property
     def manifest_path(self) -> Path:
@@ -245,8 +246,17 @@ class _Layout:
         )
 
     def _variables(self) -> Mapping[str, Any]:
-        variables = self._data.get("vars")
-        return to_plain(variables) if variables is not None and isinstance(variables.data, Mapping) else {}
+        """The ``vars``: by dbt's rules they stand in one of the two files."""
+        variables: dict[str, Any] = {}
+        for file in (self._root / PROJECT_FILE, self._root / VARS_FILE):
+            try:
+                text = read_text(file)
+                found = parse_yaml(text).get("vars") if text is not None else None
+                if found is not None and isinstance(found.data, Mapping):
+                    variables |= to_plain(found)
+            except YamlError as error:
+                self._problems.append(f"{file}: these variables are not used: it {error}")
+        return variables
 
     def _paths(self, key: str, *default: str, old_key: str | None = None) -> tuple[Path, ...]:
         value = self._data.get(key) or (self._data.get(old_key) if old_key else None)

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from osmosis_synthesize.engine.prepare import Work
     from osmosis_synthesize.engine.upstream import Shared
     from osmosis_synthesize.manifest.index import Index
-    from osmosis_synthesize.manifest.model import Node, NodeLineage
+    from osmosis_synthesize.manifest.lineage import Lineages
+    from osmosis_synthesize.manifest.model import Node
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
 
@@ -139,6 +140,8 @@ class Project:
         naming = Naming(index.metadata.project_name if index else self.layout.name, self.root, index)
         nodes, files = self._expand(request, index)
         named = {Path(os.path.realpath(path)) for path in request.files}
+        if request.add_columns and request.whole_project and not request.select:
+            self.lineage.trace(node.unique_id for node in nodes)  # of each it will be asked which columns it has
         gaps: list[Gap] = []
         slots = 0
         selected: set[str] = set()
@@ -231,11 +234,17 @@ class Project:
         )
 
     @cached_property
-    def lineage(self) -> Mapping[str, NodeLineage]:
-        """Column lineage by ``unique_id``, traced when it is first asked for."""
+    def lineage(self) -> Lineages:
+        """Column lineage by ``unique_id``, traced when it is first asked for, and kept on disk beside the replies."""
         from osmosis_synthesize.manifest.lineage import Lineages
+        from osmosis_synthesize.store import default_folder
 
-        return Lineages(self.index)
+        return Lineages(self.index, variables=self.layout.variables, cache=default_folder() / "lineage.sqlite3")
+
+    def trace(self, gaps: Sequence[Gap]) -> None:
+        """Trace the lineage of all these gaps' columns now, on all cores if they are many."""
+        unique_ids = dict.fromkeys(gap.unique_id for gap in gaps if gap.column is not None)
+        self.lineage.trace(unique_id for unique_id in unique_ids if unique_id in self.index.nodes)
 
     @cached_property
     def options(self) -> Options:

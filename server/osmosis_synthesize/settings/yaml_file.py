@@ -6,7 +6,8 @@ anyway (the environment has nothing else), and the readers of YAML 1.1 (dbt's) a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -28,6 +29,8 @@ class Value:
 
     data: str | tuple[Value, ...] | Mapping[str, Value] | None
     line: int
+    quoted: bool = False
+    """Whether it is text in quotes, or in a block: never a number."""
 
     def get(self, *keys: str) -> Value | None:
         """What stands under ``keys``, one below the other; ``None`` where a key or a mapping is missing, or it is null."""
@@ -51,12 +54,41 @@ def from_plain(data: object) -> Value:
 
 
 def to_plain(value: Value) -> Any:
-    """The same without lines. Scalars stay text."""
+    """The same without lines, and scalars as dbt's reader of YAML (1.1) takes them: ``yes`` is true, ``"1"`` is text.
+
+    Dates, and numbers that are not decimal, stay text.
+
+    Raises:
+        YamlError: it holds more than 100,000 values, each alias counted as what it stands for.
+    """
+    return _plain(value, iter(range(_MOST_VALUES)))
+
+
+def _plain(value: Value, left: Iterator[int]) -> Any:
+    if next(left, None) is None:
+        raise YamlError(f"holds more than {_MOST_VALUES:,} values")
     if isinstance(value.data, Mapping):
-        return {key: to_plain(item) for key, item in value.data.items()}
+        return {key: _plain(item, left) for key, item in value.data.items()}
     if isinstance(value.data, tuple):
-        return [to_plain(item) for item in value.data]
-    return value.data
+        return [_plain(item, left) for item in value.data]
+    if value.data is None or value.quoted:
+        return value.data
+    if value.data in _BOOLEANS:
+        return _BOOLEANS[value.data]
+    if _INTEGER.fullmatch(value.data):
+        return int(value.data)
+    return float(value.data) if _FLOAT.fullmatch(value.data) else value.data
+
+
+_MOST_VALUES = 100_000
+_BOOLEANS = {
+    spelling: meaning
+    for meaning, words in ((True, ("yes", "true", "on")), (False, ("no", "false", "off")))
+    for word in words
+    for spelling in (word, word.title(), word.upper())
+}
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}")
 
 
 def read_text(path: Path) -> str | None:
@@ -110,11 +142,11 @@ class _Reader:
     def read(self, node: Any, line: int) -> Value:
         known = self.done.get(id(node))
         if known is not None:
-            return Value(known.data, line)
+            return Value(known.data, line, known.quoted)
         if id(node) in self.under_way:
             raise YamlError(f"is no valid YAML: line {node.start_mark.line + 1}: an anchor contains itself")
         self.under_way.add(id(node))
-        value = Value(self._data(node), line)
+        value = Value(self._data(node), line, quoted=node.id == "scalar" and node.style not in {None, ""})
         self.under_way.discard(id(node))
         self.done[id(node)] = value
         return value

@@ -6,6 +6,7 @@ and their columns are given. sqlglot is imported by the first question, not befo
 
 from __future__ import annotations
 
-from osmosis_synthesize.manifest.lineage.project import Lineages, trace
+from osmosis_synthesize.manifest.lineage.project import Lineages
+from osmosis_synthesize.manifest.lineage.task import trace
 
 __all__ = ["Lineages", "trace"]

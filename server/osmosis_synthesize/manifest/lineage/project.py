@@ -1,60 +1,56 @@
-"""Lineage node by node: which SQL to read, and which columns the parents have."""
+"""Lineage of a project, node by node: which columns the parents have, what is known already, and who does the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import msgspec
-
-from osmosis_synthesize.manifest.lineage.relations import dialect_of
-from osmosis_synthesize.manifest.model import ColumnLineage, Node, NodeLineage, Schema
+from osmosis_synthesize.manifest.lineage.task import (
+    TIME_LIMIT,
+    Setting,
+    Solved,
+    Solver,
+    Task,
+    has_jinja,
+    has_sql,
+)
+from osmosis_synthesize.manifest.model import NodeLineage
 from osmosis_synthesize.names import fold
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
     from osmosis_synthesize.manifest.index import Index
-    from osmosis_synthesize.manifest.jinja import Rendered, Renderer
+    from osmosis_synthesize.manifest.lineage.cache import Keys, LineageCache
+    from osmosis_synthesize.manifest.lineage.workers import Workers
 
-TIME_LIMIT: Final = 2.0
-"""Seconds for one node."""
+MANY: Final = 150
+"""Nodes to trace from which on more processes pay for their start (as ``tests/bench/lineage.py`` measures)."""
 
-_NOTHING: Schema = {}
+_BATCH: Final = 8
+"""Nodes that a worker is given at once at most."""
+
+_UNSAVED: Final = 500
+"""How many lineages wait at most to be written to the cache."""
 
 
-def trace(
-    node: Node,
-    sql: str | None = None,
-    *,
-    dialect: str,
-    parents: Iterable[Node],
-    schema: Schema = _NOTHING,
-    declared: Schema = _NOTHING,
-    time_limit: float = TIME_LIMIT,
-) -> NodeLineage:
-    """The lineage of one node. Never raises: where there is none, ``problem`` says why.
+class _Question(NamedTuple):
+    """A node's task, and its key in the cache; without one where there is nothing to keep."""
 
-    Args:
-        node: a model or snapshot; seeds and sources have no lineage, and no problem either.
-        sql: its query without Jinja; ``compiled_code`` if not given.
-        dialect: sqlglot's name for its SQL: see :func:`~osmosis_synthesize.manifest.lineage.relations.dialect_of`.
-        parents: the nodes it depends on.
-        schema: their columns, for those of which all are known.
-        declared: their columns, for those that may have more: what a schema file lists.
-        time_limit: seconds.
-    """
-    if node.resource_type in {"seed", "source"}:
-        return NodeLineage(node.unique_id, complete=False)
-    if node.language != "sql":
-        return NodeLineage(node.unique_id, complete=False, problem=f"it is written in {node.language.title()}")
-    sql = node.compiled_code if sql is None else sql
-    if not sql:
-        return NodeLineage(node.unique_id, complete=False, problem="dbt has not compiled it")
-    from osmosis_synthesize.manifest.lineage.tracing import trace_sql  # it imports sqlglot: a tenth of a second
+    unique_id: str
+    task: Task
+    key: bytes | None
 
-    lineage = trace_sql(
-        node, sql, dialect=dialect, parents=parents, schema=schema, declared=declared, time_limit=time_limit
-    )
-    return _with_snapshot_columns(node, lineage) if node.resource_type == "snapshot" else lineage
+
+class _Tools(NamedTuple):
+    """What answers questions."""
+
+    setting: Setting
+    solver: Solver
+    keys: Keys | None
 
 
 class Lineages(Mapping[str, NodeLineage]):
@@ -66,29 +62,36 @@ class Lineages(Mapping[str, NodeLineage]):
     """
 
     def __init__(
-        self, index: Index, *, variables: Mapping[str, object] | None = None, time_limit: float = TIME_LIMIT
+        self,
+        index: Index,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        time_limit: float = TIME_LIMIT,
+        cache: Path | None = None,
     ) -> None:
-        """``variables`` are the project's ``vars``, which the manifest does not hold; ``time_limit`` is in seconds."""
+        """Nothing is read yet.
+
+        Args:
+            index: the manifest.
+            variables: the project's ``vars``, which the manifest does not hold, as plain values.
+            time_limit: seconds for one node.
+            cache: the file in which lineages are kept for later, by this and any other project; ``None`` for none.
+        """
         self._index: Final = index
-        self._variables: Final = variables or {}
-        self._renderer: Renderer | None = None
+        self._variables: Final = dict(variables or {})
         self._time_limit: Final = time_limit
-        self._dialect: Final = dialect_of(index.metadata.adapter_type)
+        self._cache_file: Final = cache
         self._traced: Final = dict[str, NodeLineage]()
         self._schema: Final = dict[str, tuple[str, ...]]()
         self._declared: Final = dict[str, tuple[str, ...]]()
+        self._unsaved: list[tuple[bytes, NodeLineage]] = []
 
     def __getitem__(self, unique_id: str) -> NodeLineage:
         if unique_id not in self._traced:
-            entered = set[str]()  # a cycle, which dbt would not have, is cut where it is met
-            stack = [unique_id]
-            while stack:
-                last = stack[-1]
-                if last not in entered:
-                    entered.add(last)
-                    stack += [parent for parent in self._parents(last) if self._is_missing(parent, entered)]
-                elif stack.pop() not in self._traced:
-                    self._trace(last)
+            for each in self._untraced([unique_id]):
+                question = self._question(each)
+                self._keep(question, self._recall(question) or self._solve(question))
+            self._save()
         return self._traced[unique_id]
 
     def __iter__(self) -> Iterator[str]:
@@ -97,40 +100,119 @@ class Lineages(Mapping[str, NodeLineage]):
     def __len__(self) -> int:
         return len(self._index.nodes)
 
-    def _parents(self, unique_id: str) -> list[str]:
-        return [parent for parent in self._index.nodes[unique_id].depends_on if parent in self._index.nodes]
+    def trace(self, unique_ids: Iterable[str]) -> None:
+        """Trace these nodes now, on all cores if that is faster. Otherwise they are traced when they are asked for."""
+        order = self._untraced(unique_ids)
+        if len(order) < MANY:
+            return
+        from osmosis_synthesize.manifest.lineage.workers import Workers, useful_workers
+
+        count = useful_workers()
+        if count < 2:
+            return
+        tools = self._for_jinja if any(has_jinja(self._index.nodes[each]) for each in order) else self._for_sql
+        with Workers(count, tools.setting) as workers:
+            try:
+                self._trace_with(workers, order)
+            finally:
+                self._save()
+
+    def _trace_with(self, workers: Workers, order: Sequence[str]) -> None:
+        """Trace nodes, given parents first, each as soon as its parents are: here while they are few, else by workers."""
+        from concurrent.futures import FIRST_COMPLETED, wait
+
+        graph = _Graph(order, self._index)
+        missing: deque[_Question] = deque()
+        running: dict[Future[list[Solved]], list[_Question]] = {}
+        here = 0
+        while graph.ready or missing or running:
+            while graph.ready:
+                question = self._question(graph.ready.popleft())
+                known = self._recall(question)
+                if known is None and has_sql(question.task.node):
+                    missing.append(question)
+                else:
+                    self._keep(question, known or self._solve(question))
+                    graph.finish(question.unique_id)
+            if not workers.is_whole or here + len(missing) < MANY:
+                here += len(missing)
+                while missing:
+                    question = missing.popleft()
+                    self._keep(question, self._solve(question))
+                    graph.finish(question.unique_id)
+            else:
+                here = MANY  # from now on the workers are there
+                while missing and len(running) < 2 * workers.count:
+                    size = min(_BATCH, 1 + len(missing) // (2 * workers.count))
+                    batch = [missing.popleft() for _ in range(min(size, len(missing)))]
+                    running[workers.submit([question.task for question in batch])] = batch
+            if running and not graph.ready:
+                wait(running, return_when=FIRST_COMPLETED)
+            for future in [future for future in running if future.done()]:
+                batch = running.pop(future)
+                for question, solved in zip(batch, self._answers(future, batch), strict=True):
+                    self._keep(question, solved)
+                    graph.finish(question.unique_id)
+
+    def _answers(self, future: Future[list[Solved]], batch: Sequence[_Question]) -> Iterable[Solved]:
+        from osmosis_synthesize.manifest.lineage.workers import WorkerLost
+
+        try:
+            return future.result()
+        except WorkerLost:
+            return map(self._solve, batch)
+
+    def _untraced(self, unique_ids: Iterable[str]) -> list[str]:
+        """These nodes, and before each those of its ancestors that have to be traced first.
+
+        Raises:
+            KeyError: there is no such node.
+        """
+        order: dict[str, None] = {}
+        entered = set[str]()  # a cycle, which dbt would not have, is cut where it is met
+        stack = [unique_id for unique_id in unique_ids if unique_id not in self._traced]
+        stack.reverse()
+        while stack:
+            last = stack[-1]
+            if last not in entered:
+                if last not in self._index.nodes:
+                    raise KeyError(last)
+                entered.add(last)
+                stack += [parent for parent in self._index.parents(last) if self._is_missing(parent, entered)]
+            else:
+                order[stack.pop()] = None
+        return list(order)
 
     def _is_missing(self, unique_id: str, entered: set[str]) -> bool:
         """Whether a node has to be traced before its children, because nothing else knows its columns."""
-        if unique_id in self._traced or unique_id in entered or unique_id in self._schema:
-            return False
-        catalog = self._index.contents.catalog
-        columns = catalog.columns(unique_id) if catalog is not None else ()
-        if columns:
-            self._schema[unique_id] = tuple(column.name for column in columns)
-        return not columns
+        return unique_id not in self._traced and unique_id not in entered and not self._is_in_catalog(unique_id)
 
-    def _trace(self, unique_id: str) -> None:
+    def _is_in_catalog(self, unique_id: str) -> bool:
+        catalog = self._index.contents.catalog
+        if catalog is None:
+            return False
+        if unique_id not in self._schema and (columns := catalog.columns(unique_id)):
+            self._schema[unique_id] = tuple(column.name for column in columns)
+        return unique_id in self._schema
+
+    def _question(self, unique_id: str) -> _Question:
         node = self._index.nodes[unique_id]
-        parents = {parent: self._index.nodes[parent] for parent in self._parents(unique_id)}
-        rendered = self._rendered(node, parents)
-        if rendered is not None and rendered.problem is not None:
-            lineage = NodeLineage(unique_id, complete=False, problem=rendered.problem)
-        else:
-            lineage = trace(
-                node,
-                rendered.sql if rendered is not None else None,
-                dialect=self._dialect,
-                parents=parents.values(),
-                schema=self._schema,
-                declared=self._declared,
-                time_limit=self._time_limit,
-            )
-            if rendered is not None and not rendered.complete:
-                lineage = msgspec.structs.replace(lineage, complete=False)
-            if rendered is not None and rendered.is_partial and lineage.problem is not None:
-                problem = f"{lineage.problem} (dbt has not compiled it, and not all of its Jinja could be resolved)"
-                lineage = msgspec.structs.replace(lineage, problem=problem)
+        self._is_in_catalog(unique_id)
+        parents = [self._index.nodes[parent] for parent in self._index.parents(unique_id)]
+        task = Task.of(node, parents, self._schema, self._declared)
+        keys = self._tools(task).keys if has_sql(node) else None
+        return _Question(unique_id, task, keys.of(task) if keys is not None else None)
+
+    def _recall(self, question: _Question) -> Solved | None:
+        """What the cache knows."""
+        lineage = self._cache.get(question.key) if self._cache is not None and question.key is not None else None
+        return Solved(lineage, is_lasting=False) if lineage is not None else None
+
+    def _solve(self, question: _Question) -> Solved:
+        return self._tools(question.task).solver.solve(question.task)
+
+    def _keep(self, question: _Question, solved: Solved) -> None:
+        unique_id, lineage = question.unique_id, solved.lineage
         self._traced[unique_id] = lineage
         if unique_id not in self._schema:
             names = tuple(column.name for column in lineage.columns)
@@ -138,40 +220,68 @@ class Lineages(Mapping[str, NodeLineage]):
                 self._schema[unique_id] = names
             else:
                 known = {fold(name) for name in names}
-                more = (column.name for column in node.columns if fold(column.name) not in known)
+                columns = self._index.nodes[unique_id].columns
+                more = (column.name for column in columns if fold(column.name) not in known)
                 self._declared[unique_id] = (*names, *more)
+        if question.key is not None and solved.is_lasting:
+            self._unsaved.append((question.key, lineage))
+            if len(self._unsaved) >= _UNSAVED:
+                self._save()
 
-    def _rendered(self, node: Node, parents: Mapping[str, Node]) -> Rendered | None:
-        """The SQL of a node that dbt has not compiled; ``None`` for one that needs no rendering."""
-        if node.compiled_code or not node.raw_code or node.language != "sql" or node.resource_type == "source":
+    def _save(self) -> None:
+        entries, self._unsaved = self._unsaved, []
+        if self._cache is not None and entries:
+            self._cache.put(entries)
+
+    @cached_property
+    def _cache(self) -> LineageCache | None:
+        if self._cache_file is None:
             return None
-        if self._renderer is None:
-            from osmosis_synthesize.manifest.jinja import Renderer  # a compiled project never needs jinja2
+        from osmosis_synthesize.manifest.lineage.cache import LineageCache
 
-            self._renderer = Renderer(
-                self._index.macros.values(),
-                adapter_type=self._index.metadata.adapter_type,
-                project_name=self._index.metadata.project_name,
-                variables=self._variables,
-            )
-        return self._renderer.render(node, parents)
+        return LineageCache(self._cache_file)
+
+    def _tools(self, task: Task) -> _Tools:
+        return self._for_jinja if has_jinja(task.node) else self._for_sql
+
+    @cached_property
+    def _for_sql(self) -> _Tools:
+        """Without macros, which take longer to read than most projects' questions to answer."""
+        return self._tools_for(Setting(self._index.metadata.adapter_type, time_limit=self._time_limit))
+
+    @cached_property
+    def _for_jinja(self) -> _Tools:
+        metadata = self._index.metadata
+        macros = sorted(self._index.macros.values(), key=lambda macro: macro.unique_id)
+        return self._tools_for(
+            Setting(metadata.adapter_type, metadata.project_name, self._variables, tuple(macros), self._time_limit)
+        )
+
+    def _tools_for(self, setting: Setting) -> _Tools:
+        if self._cache is None:
+            return _Tools(setting, Solver(setting), None)
+        from osmosis_synthesize.manifest.lineage.cache import Keys
+
+        return _Tools(setting, Solver(setting), Keys(setting))
 
 
-_SNAPSHOT_COLUMNS: Final = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
-"""What dbt adds to a snapshot; the last only where deleted rows are recorded as new ones."""
+class _Graph:
+    """Which of some nodes are ready to be traced, because those of their parents that are among them are."""
 
+    def __init__(self, order: Sequence[str], index: Index) -> None:
+        """``order`` has parents first; where it has not, in a cycle, nobody waits."""
+        self._left: Final = dict[str, int]()
+        self._children: Final = dict[str, list[str]]()
+        for unique_id in order:
+            before = [parent for parent in index.parents(unique_id) if parent in self._left]
+            self._left[unique_id] = len(before)
+            for parent in before:
+                self._children.setdefault(parent, []).append(unique_id)
+        self.ready: Final = deque(unique_id for unique_id in order if not self._left[unique_id])
 
-def _with_snapshot_columns(node: Node, lineage: NodeLineage) -> NodeLineage:
-    """A snapshot's own columns follow those of its query; its config may rename them, or ask for one more."""
-    if lineage.problem is not None:
-        return lineage
-    named = node.config.get("snapshot_meta_column_names")
-    names: Mapping[str, str | None] = cast("Mapping[str, str | None]", named) if isinstance(named, Mapping) else {}
-    added = [
-        ColumnLineage(names.get(name) or name, "derived", note="snapshot")
-        for name in _SNAPSHOT_COLUMNS
-        if name != "dbt_is_deleted" or node.config.get("hard_deletes") == "new_record"
-    ]
-    known = {fold(column.name) for column in lineage.columns}
-    own = (column for column in added if fold(column.name) not in known)
-    return msgspec.structs.replace(lineage, columns=(*lineage.columns, *own))
+    def finish(self, unique_id: str) -> None:
+        """Note that a node is traced."""
+        for child in self._children.get(unique_id, ()):
+            self._left[child] -= 1
+            if not self._left[child]:
+                self.ready.append(child)
