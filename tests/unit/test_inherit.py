@@ -284,6 +284,13 @@ def test_a_joined_table_does_not_pass_on_that_it_has_a_key(tmp_path: Path, text:
     assert alone.startswith(f"= {text}")
 
 
+def test_a_joined_table_passes_on_a_key_that_is_its_own_too(tmp_path: Path) -> None:
+    tables = [raw("Other.", "id", "raw.a"), raw("Primary key.", name="raw.b")]
+    tested = {"x": {"tests": ["unique", "not_null"]}}
+    last = table("child", tested, sql=JOINED, of=["raw.a", "raw.b"])
+    assert ask(tmp_path, [*tables, last], "x") == "= Primary key. | raw.b.x pass-through 1"
+
+
 @pytest.mark.parametrize("null", ["null", "cast(null as varchar)", "cast(null as decimal(16, 2))", "null::bigint"])
 def test_a_column_compiled_to_null_is_matched_by_name(tmp_path: Path, null: str) -> None:
     """dbt compiles helper macros to that where the warehouse has no tables."""
@@ -310,6 +317,9 @@ class Made:
 
     def parents(self, unique_id: str) -> list[str]:
         return self.edges.get(unique_id, [])
+
+    def primary_key(self, unique_id: str) -> list[str]:  # noqa: ARG002 - nobody asks, for no text speaks of keys
+        return []
 
     def known(self, unique_id: str, column: str) -> Known | None:  # noqa: ARG002 - the protocol has it; all columns are x
         return Known(self.texts[unique_id]) if unique_id in self.texts else None

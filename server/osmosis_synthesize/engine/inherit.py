@@ -25,6 +25,10 @@ class Graph(Protocol):
         """The nodes a node is built from."""
         ...
 
+    def primary_key(self, unique_id: str, /) -> Sequence[str]:
+        """The columns that tell a node's rows apart, as far as the project says so."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -190,15 +194,18 @@ class _Search:
         if isinstance(traced, Nothing):
             return traced
         found = self._by_lineage(traced) if traced is not None else self._by_name(unique_id, column)
-        if isinstance(found, Inheritable) and found.text and _OWN_KEY.search(found.text):
-            # Where tables are joined, what is one table's key need not be the result's.
-            parents = [parent for parent in self.graph.parents(unique_id) if parent != unique_id]
-            if len(parents) > 1:
-                reason = (
-                    f"the text of {found.upstream.label} speaks of its own table's key, and tables are joined here"
-                )
-                return Doubtful(reason, (Alternative(found.text, found.upstream),))
+        if isinstance(found, Inheritable) and self._is_of_another_key(unique_id, column, found.text):
+            reason = f"the text of {found.upstream.label} speaks of its own table's key, and tables are joined here"
+            assert found.text is not None
+            return Doubtful(reason, (Alternative(found.text, found.upstream),))
         return found
+
+    def _is_of_another_key(self, unique_id: str, column: str, text: str | None) -> bool:
+        """Whether a text speaks of a key, and of several joined tables nothing says that it is the result's own."""
+        if not text or not _OWN_KEY.search(text):
+            return False
+        parents = [parent for parent in self.graph.parents(unique_id) if parent != unique_id]
+        return len(parents) > 1 and fold(column) not in map(fold, self.graph.primary_key(unique_id))
 
     def _traced(self, unique_id: str, column: str) -> ColumnLineage | Nothing | None:
         """The column's lineage; ``None`` where only its name is known."""
