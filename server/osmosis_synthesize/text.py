@@ -87,11 +87,44 @@ def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
 class LineIndex:
     """Turns offsets into lines and characters and back, for one text."""
 
-    __slots__ = ("_starts", "text")
+    __slots__ = ("_moved_by", "_moved_from", "_starts", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
+        # A line of a number from `_moved_from` on starts `_moved_by` characters behind what `_starts` says, so that an edit
+        # need not touch the numbers of all the lines below it.
         self._starts = [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
+        self._moved_from = len(self._starts)
+        self._moved_by = 0
+
+    def edited(self, changed: Span, text: str) -> LineIndex:
+        """The index of ``text``, which differs from this one's inside of ``changed`` (a span of this one's) only.
+
+        It takes time in proportion to the lines changed and those between this edit and the one before.
+        """
+        delta = len(text) - len(self.text)
+        # A line break may join with, or part from, the character before or behind the span.
+        first = self.line_of(max(changed.start - 1, 0))
+        rest = self.line_of(min(changed.end + 1, len(self.text))) + 1
+        end = self._start(rest) + delta if rest < len(self._starts) else len(text)
+        kept = self._starts[: first + 1]
+        below = self._starts[rest + 1 :]
+        if self._moved_by:
+            for line in range(self._moved_from, first + 1):
+                kept[line] += self._moved_by
+            for line in range(rest + 1, self._moved_from):
+                below[line - rest - 1] -= self._moved_by
+        new = object.__new__(LineIndex)
+        new.text = text
+        new._starts = kept + [match.end() for match in _LINE_BREAK.finditer(text, kept[first], end)]
+        new._moved_from = len(new._starts)
+        new._starts += below
+        new._moved_by = self._moved_by + delta
+        return new
+
+    def _start(self, line: int) -> int:
+        start = self._starts[line]
+        return start if line < self._moved_from else start + self._moved_by
 
     @property
     def line_count(self) -> int:
@@ -100,12 +133,15 @@ class LineIndex:
 
     def line_of(self, offset: int) -> int:
         """The line, from 0, in which ``offset`` lies."""
-        return bisect_right(self._starts, offset) - 1
+        moved = self._moved_from
+        if moved < len(self._starts) and offset >= self._starts[moved] + self._moved_by:
+            return bisect_right(self._starts, offset - self._moved_by, moved) - 1
+        return bisect_right(self._starts, offset, 0, moved) - 1
 
     def line_span(self, line: int) -> Span:
         """The span of a line without its line break."""
-        start = self._starts[line]
-        end = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
+        start = self._start(line)
+        end = self._start(line + 1) if line + 1 < len(self._starts) else len(self.text)
         while end > start and self.text[end - 1] in "\r\n":
             end -= 1
         return Span(start, end)
@@ -118,7 +154,7 @@ class LineIndex:
         """Where ``offset`` is; offsets past the end mean the end."""
         offset = min(max(offset, 0), len(self.text))
         line = self.line_of(offset)
-        return Position(line, _units(self.text[self._starts[line] : offset], encoding))
+        return Position(line, _units(self.text[self._start(line) : offset], encoding))
 
     def offset(self, position: Position, encoding: PositionEncoding = "utf-16") -> int:
         """The offset of a position; characters past the end of a line mean its end, lines past the last the end.

@@ -49,6 +49,24 @@ def test_any_position_means_some_offset(text: str, line: int, character: int, en
     assert 0 <= LineIndex(text).offset(Position(line, character), encoding) <= len(text)
 
 
+@given(texts, st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), texts), min_size=1, max_size=5))
+def test_an_edited_index_is_that_of_the_edited_text(text: str, edits: list[tuple[int, int, str]]) -> None:
+    index = LineIndex(text)
+    for one, other, new_text in edits:
+        start, end = sorted((min(one, len(text)), min(other, len(text))))
+        text = apply_edits(text, [TextEdit(Span(start, end), new_text)])
+        index = index.edited(Span(start, end), text)
+        fresh = LineIndex(text)
+        assert index.text == text
+        assert index.line_count == fresh.line_count
+        assert [index.line_span(line) for line in range(index.line_count)] == [
+            fresh.line_span(line) for line in range(fresh.line_count)
+        ]
+        for offset in range(len(text) + 2):
+            assert index.position(offset) == fresh.position(offset)
+            assert index.offset(fresh.position(offset)) == fresh.offset(fresh.position(offset))
+
+
 def test_a_position_inside_of_a_character_means_its_start() -> None:
     index = LineIndex("a😀b")
     assert index.offset(Position(0, 2), "utf-16") == 1

@@ -24,6 +24,7 @@ from osmosis_synthesize.document.reader import DEFAULT_PLACEHOLDERS, is_gap, is_
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document.editor import edit, new_schema_file
+    from osmosis_synthesize.document.rereading import carried_over, reparse
 
 __all__ = [
     "DEFAULT_PLACEHOLDERS",
@@ -38,11 +39,13 @@ __all__ = [
     "Rejected",
     "Slot",
     "SlotState",
+    "carried_over",
     "edit",
     "is_gap",
     "is_placeholder",
     "new_schema_file",
     "parse",
+    "reparse",
 ]
 
 
@@ -51,4 +54,8 @@ def __getattr__(name: str) -> Any:
         from osmosis_synthesize.document import editor
 
         return getattr(editor, name)
+    if name in {"carried_over", "reparse"}:
+        from osmosis_synthesize.document import rereading
+
+        return getattr(rereading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

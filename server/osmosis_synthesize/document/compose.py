@@ -8,9 +8,10 @@ resolving of tags, which takes longer than the scan. Marks are the same with and
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
-from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target
+from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target, is_aliased
+from osmosis_synthesize.text import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,8 @@ _MAX_DEPTH: Final = 100
 """Deeper texts are refused: trees are walked recursively, and no schema file is a tenth as deep."""
 
 # What YAML 1.1 calls no printable character (YAML 1.2 agrees): https://yaml.org/spec/1.1/#c-printable
-_NOT_PRINTABLE: Final = r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+NOT_PRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""A character that no YAML may hold as it is."""
 
 
 class Unreadable(Exception):
@@ -52,6 +54,23 @@ class _Event(Protocol):
     flow_style: bool
 
 
+class NotAlone(Exception):
+    """What some lines mean cannot be told without the rest of the text."""
+
+
+class _NoAnchor(Unreadable):
+    pass
+
+
+class Composed(NamedTuple):
+    """The root node of a text, and whether its lines can be read one part at a time."""
+
+    root: Target | None
+    """``None`` for a text that holds nothing but blanks and comments."""
+    slowly: bool
+    """The parser in C refused something that dbt's reader takes: the one in Python, which differs in details, read it all."""
+
+
 def compose(text: str) -> Target | None:
     """The root node of ``text``; ``None`` for a text that holds nothing but blanks and comments.
 
@@ -59,28 +78,66 @@ def compose(text: str) -> Target | None:
         Unreadable: it is no YAML, or holds more than one document, or an alias without its anchor, or is nested absurdly
             deep.
     """
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    return compose_whole(text).root
 
+
+def compose_whole(text: str) -> Composed:
+    """The same, and how the text was read."""
     # The parser drops a byte-order mark without counting it.
     base = 1 if text.startswith("\ufeff") else 0
     body = text[base:] if base else text
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     try:
         try:
-            return _build(text, _events(body), base)
+            return Composed(_build(text, _events(body), base), slowly=False)
         except MarkedYAMLError as error:
-            if cast("Any", error).problem not in _TOO_STRICT:
+            if not _is_too_strict(error):
                 raise
-            return _build(text, _slow_events(body), base)
-    except MarkedYAMLError as error:
+            return Composed(_build(text, _slow_events(body), base), slowly=True)
+    except (YAMLError, UnicodeEncodeError) as error:
+        raise _unreadable(error, text, base) from None
+
+
+def compose_lines(text: str, lines: Span, before: str) -> Target | None:
+    """The root node of some whole ``lines`` of ``text``, read as if ``before`` stood before them. Offsets are the text's.
+
+    Raises:
+        Unreadable: they are no YAML.
+        NotAlone: they have an alias, or the parser in C is too strict for them.
+    """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    base = lines.start - len(before)
+    try:
+        root = _build(text, _events(before + lines.of(text)), base)
+    except _NoAnchor as error:
+        raise NotAlone from error
+    except (YAMLError, UnicodeEncodeError) as error:
+        if isinstance(error, MarkedYAMLError) and _is_too_strict(error):
+            raise NotAlone from error
+        raise _unreadable(error, text, base) from None
+    if root is not None and "*" in lines.of(text) and is_aliased(root):
+        raise NotAlone
+    return root
+
+
+def _is_too_strict(error: Exception) -> bool:
+    return cast("Any", error).problem in _TOO_STRICT
+
+
+def _unreadable(error: Exception, text: str, base: int) -> Unreadable:
+    from ruamel.yaml.error import MarkedYAMLError
+
+    if isinstance(error, MarkedYAMLError):
         fault: Any = error
         mark = fault.problem_mark or fault.context_mark
         reason = " ".join(str(part) for part in (fault.context, fault.problem) if part)
-        raise Unreadable(f"no valid YAML: {reason}", base + mark.index if mark is not None else 0) from None
-    except (YAMLError, UnicodeEncodeError) as error:
-        found = re.search(_NOT_PRINTABLE, text)
-        if found is None:
-            raise Unreadable(f"no valid YAML: {error}", 0) from None
-        raise Unreadable(f"no valid YAML: U+{ord(found[0]):04X} is not allowed in it", found.start()) from None
+        return Unreadable(f"no valid YAML: {reason}", base + mark.index if mark is not None else 0)
+    found = NOT_PRINTABLE.search(text)
+    if found is None:
+        return Unreadable(f"no valid YAML: {error}", 0)
+    return Unreadable(f"no valid YAML: U+{ord(found[0]):04X} is not allowed in it", found.start())
 
 
 def _settle_empty_values(mapping: Map, text: str) -> None:
@@ -166,7 +223,7 @@ def _build(text: str, next_event: _Events, base: int) -> Target | None:
             start = event.start_mark.index + base
             target = anchors.get(event.anchor or "")
             if target is None:
-                raise Unreadable(f"no valid YAML: `*{event.anchor}` has no anchor before it", start)
+                raise _NoAnchor(f"no valid YAML: `*{event.anchor}` has no anchor before it", start)
             if any(collection is target for collection, _ in opened):
                 raise Unreadable(f"`*{event.anchor}` stands inside of what it stands for", start)
             children.append(Alias(start, event.end_mark.index + base, target))

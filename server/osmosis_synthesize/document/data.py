@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from osmosis_synthesize.document.nodes import Map, Node, Scalar, Seq, resolved
 
@@ -51,6 +51,41 @@ def merge_sources(value: Node) -> list[Map]:
     if isinstance(target, Seq):
         return [source for source in map(resolved, target.items) if isinstance(source, Map)]
     return []
+
+
+class Fields(NamedTuple):
+    """A mapping's own pairs by key, and what a reader must know besides."""
+
+    pairs: dict[str, tuple[Node, Node]]
+    """Of several pairs of one key the last, which is the one PyYAML keeps."""
+    repeated: tuple[tuple[Node, Node], ...]
+    """Pairs that a later one of the same key overrides."""
+
+    def value(self, key: str) -> Node | None:
+        """The value of a key, its own or merged."""
+        pair = self.pairs.get(key)
+        if pair is not None:
+            return pair[1]
+        merge = self.pairs.get("<<")
+        if merge is not None:
+            for source in merge_sources(merge[1]):
+                found = fields_of(source).value(key)
+                if found is not None:
+                    return found
+        return None
+
+
+def fields_of(mapping: Map) -> Fields:
+    """Read a mapping's pairs once."""
+    pairs: dict[str, tuple[Node, Node]] = {}
+    repeated: tuple[tuple[Node, Node], ...] = ()
+    for pair in mapping.pairs:
+        key = resolved(pair[0])
+        if isinstance(key, Scalar):
+            if key.value in pairs:
+                repeated += (pairs[key.value],)
+            pairs[key.value] = pair
+    return Fields(pairs, repeated)
 
 
 def key_text(key: Node) -> str:

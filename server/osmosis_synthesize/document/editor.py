@@ -28,6 +28,8 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
     the reason; the others are made. ``line_width`` is where long texts are folded: ``None`` means the file's own habit,
     else 80.
     """
+    if not document.whole:
+        document = parse(document.text)
     if document.root is None and not document.problems:
         return _begin(document, changes, line_width)
     style = file_style(document, line_width)

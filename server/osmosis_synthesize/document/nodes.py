@@ -75,6 +75,21 @@ def resolved(node: Node) -> Target:
     return node.target if isinstance(node, Alias) else node
 
 
+def is_aliased(root: Node) -> bool:
+    """Whether an alias stands in a tree."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Alias):
+            return True
+        if isinstance(node, Map):
+            for pair in node.pairs:
+                waiting.extend(pair)
+        elif isinstance(node, Seq):
+            waiting.extend(node.items)
+    return False
+
+
 def value_of(mapping: Map, key: str) -> Node | None:
     """The value of one of the mapping's own keys (merge keys aside); of several the last, as PyYAML has it."""
     found = None

@@ -6,10 +6,12 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from osmosis_synthesize.document.data import fields_of
 from osmosis_synthesize.document.model import Change, Document, Fill, NewColumn, NewEntry, Rejected
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, content_end, is_null, resolved
+from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL
 from osmosis_synthesize.document.prove import Expected
-from osmosis_synthesize.document.reader import TOP_LEVEL, fields_of, shared_nodes
+from osmosis_synthesize.document.reader import shared_nodes
 from osmosis_synthesize.document.render import (
     KEY,
     Data,
@@ -24,8 +26,6 @@ from osmosis_synthesize.document.scalar import has_surrogates, on_one_line
 from osmosis_synthesize.document.style import FileStyle, blank_before_last, column_of, dash_of
 from osmosis_synthesize.names import EntryKey, ResourceType, fold
 from osmosis_synthesize.text import Span, TextEdit
-
-SECTIONS: dict[ResourceType, str] = {resource_type: key for key, resource_type in TOP_LEVEL.items()}
 
 
 class CannotEdit(Exception):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from functools import lru_cache
-from typing import Final, NamedTuple
+from functools import cached_property, lru_cache
+from typing import Final
 
-from osmosis_synthesize.document.compose import Unreadable, compose
-from osmosis_synthesize.document.data import is_true, merge_sources
-from osmosis_synthesize.document.model import Document, Entry, Place, Problem, Slot, SlotState
-from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target, content_end, is_null, resolved
+from osmosis_synthesize.document.compose import NotAlone, Unreadable, compose_lines, compose_whole
+from osmosis_synthesize.document.data import Fields, fields_of, is_true
+from osmosis_synthesize.document.model import Document, Entry, Layout, Place, Problem, Slot, SlotState
+from osmosis_synthesize.document.nodes import (
+    Alias,
+    Map,
+    Node,
+    Scalar,
+    Seq,
+    Target,
+    content_end,
+    is_aliased,
+    is_null,
+    resolved,
+)
+from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL, Stretch, items_of, layout_of, list_in, stretches
 from osmosis_synthesize.names import EntryKey, ResourceType
 from osmosis_synthesize.text import LineIndex, Span
 
@@ -49,9 +61,6 @@ DEFAULT_PLACEHOLDERS: Final = frozenset(
 )
 """Texts that people and tools leave where a description is missing; compared whole, without case, the blanks around
 them and the punctuation behind them."""
-
-TOP_LEVEL: Final[dict[str, ResourceType]] = {"models": "model", "seeds": "seed", "snapshots": "snapshot"}
-"""The top-level keys whose items are entries; ``sources`` has them one level deeper, under ``tables``."""
 
 # Every top-level key of a property file that dbt reads: what stands under another one is there to be referred to.
 # https://docs.getdbt.com/reference/configs-and-properties
@@ -94,72 +103,66 @@ def _normal(text: str) -> str:
 def parse(text: str) -> Document:
     """Find the entries and slots of a schema file. Never raises: what cannot be read is among the problems."""
     try:
-        root = compose(text)
+        root, slowly = compose_whole(text)
     except Unreadable as error:
-        message = error.message
-        if "{%" in text or "{{" in text:
-            message += " (a Jinja template is no schema file until it is rendered)"
-        at = min(error.offset, len(text))
-        return Document(text, (), (Problem(Span(at, at), message),), None, {})
+        return Document(text, Layout(others=(unreadable(text, error),)), broken=True)
     if root is None or is_null(root):
-        return Document(text, (), (), None, {})
+        return Document(text, Layout())
     if not isinstance(root, Map):
         problem = Problem(_span(root, text), "a schema file is a mapping (`version: 2`, `models:`, …); this is not")
-        return Document(text, (), (problem,), None, {})
-    reader = _Reader(text, root)
-    reader.read()
-    return Document(text, tuple(reader.entries), tuple(reader.problems), root, reader.places)
+        return Document(text, Layout(others=(problem,)))
+    aliased = "*" in text and is_aliased(root)
+    reader = _Reader(text, shared_nodes(root) if aliased else {})
+    reader.read(root)
+    alone = None if slowly or aliased else stretches(text, root)
+    if alone is None:
+        alone = [Stretch(Span(0, len(text)), None)]
+    return Document(text, layout_of(alone, reader.entries, reader.problems), root, reader.places)
 
 
-class Fields(NamedTuple):
-    """A mapping's own pairs by key, and what a reader must know besides."""
+def read_stretch(text: str, stretch: Stretch) -> Layout:
+    """Read whole items of one list again, in a text of which nothing else is looked at.
 
-    pairs: dict[str, tuple[Node, Node]]
-    """Of several pairs of one key the last, which is the one PyYAML keeps."""
-    repeated: tuple[tuple[Node, Node], ...]
-    """Pairs that a later one of the same key overrides."""
+    Raises:
+        Unreadable: they are no YAML.
+        NotAlone: they are more or less than items of that list.
+    """
+    span, frame = stretch
+    if frame is None:
+        raise NotAlone
+    root = compose_lines(text, span, frame.before)
+    items = list_in(root, frame, text, span)
+    reader = _Reader(text, {})
+    if frame.resource_type is not None:
+        reader.read_list(frame.resource_type, items, frame.source, None)
+    parts = items_of(text, items, frame, span.end)
+    if parts is None:
+        raise NotAlone
+    return layout_of(parts, reader.entries, reader.problems)
 
-    def value(self, key: str) -> Node | None:
-        """The value of a key, its own or merged."""
-        pair = self.pairs.get(key)
-        if pair is not None:
-            return pair[1]
-        merge = self.pairs.get("<<")
-        if merge is not None:
-            for source in merge_sources(merge[1]):
-                found = fields_of(source).value(key)
-                if found is not None:
-                    return found
-        return None
 
-
-def fields_of(mapping: Map) -> Fields:
-    """Read a mapping's pairs once."""
-    pairs: dict[str, tuple[Node, Node]] = {}
-    repeated: tuple[tuple[Node, Node], ...] = ()
-    for pair in mapping.pairs:
-        key = resolved(pair[0])
-        if isinstance(key, Scalar):
-            if key.value in pairs:
-                repeated += (pairs[key.value],)
-            pairs[key.value] = pair
-    return Fields(pairs, repeated)
+def unreadable(text: str, error: Unreadable) -> Problem:
+    """The problem of a text that is no YAML."""
+    message = error.message
+    if "{%" in text or "{{" in text:
+        message += " (a Jinja template is no schema file until it is rendered)"
+    at = min(error.offset, len(text))
+    return Problem(Span(at, at), message)
 
 
 class _Reader:
     """Walks over one text's nodes, collecting entries, problems and places."""
 
-    def __init__(self, text: str, root: Map) -> None:
+    def __init__(self, text: str, shared: Mapping[int, list[int]]) -> None:
         self.text = text
-        self.root = root
+        self.shared = shared
         self.entries: list[Entry] = []
         self.problems: list[Problem] = []
         self.places: dict[int, Place] = {}
-        self.lines = LineIndex(text)
-        self.shared = shared_nodes(root) if "*" in text else {}
 
-    def read(self) -> None:
-        top = fields_of(self.root)
+    def read(self, root: Map) -> None:
+        """Read a whole file."""
+        top = fields_of(root)
         for key, value in top.repeated:
             name = self.text[key.start : key.end]
             if not is_null(value):
@@ -167,18 +170,23 @@ class _Reader:
         for name, (_, value) in top.pairs.items():
             resource_type = TOP_LEVEL.get(name)
             if resource_type is not None:
-                for item, mapping, why in self.items(value, f"`{name}:`", None):
-                    self.read_entry(resource_type, item, mapping, None, why)
+                self.read_list(resource_type, value, None, None)
             elif name == "sources":
                 for _, mapping, why in self.items(value, "`sources:`", None):
                     self.read_source(mapping, why)
-        self.entries.sort(key=lambda entry: entry.span.start)
+
+    def read_list(self, resource_type: ResourceType, value: Node, source: str | None, why: str | None) -> None:
+        """Read a list of entries, all of one type, and of one source if they are tables."""
+        what = f"`{SECTIONS[resource_type]}:`" if source is None else f"`tables:` of `{source}`"
+        for item, mapping, item_why in self.items(value, what, why):
+            self.read_entry(resource_type, item, mapping, source, item_why)
+
+    @cached_property
+    def lines(self) -> LineIndex:
+        return LineIndex(self.text)
 
     def problem(self, node: Node, message: str) -> None:
         self.problems.append(Problem(_span(node, self.text), message))
-
-    def line(self, offset: int) -> int:
-        return self.lines.line_of(offset) + 1
 
     def items(self, value: Node, what: str, why: str | None) -> Iterator[tuple[Node, Map, str | None]]:
         """The mappings of a list, each with why nothing may be written into it (``None`` where it may)."""
@@ -200,7 +208,7 @@ class _Reader:
         uses = self.shared.get(id(target))
         if uses is None:
             return None
-        lines = sorted({self.line(use) for use in uses})
+        lines = sorted({self.lines.line_of(use) + 1 for use in uses})
         shown = ", ".join(str(line) for line in lines[:5]) + (", …" if len(lines) > 5 else "")
         return f"`&{target.anchor}` stands for {len(uses)} entries (lines {shown}): a text here would describe all of them"
 
@@ -209,8 +217,7 @@ class _Reader:
         name = self.name_of(mapping, fields)
         tables = fields.value("tables")
         if name is not None and tables is not None:
-            for item, table, table_why in self.items(tables, f"`tables:` of `{name}`", why):
-                self.read_entry("source", item, table, name, table_why)
+            self.read_list("source", tables, name, why)
 
     def read_entry(
         self, resource_type: ResourceType, item: Node, mapping: Map, source: str | None, why: str | None
@@ -221,8 +228,8 @@ class _Reader:
             return
         key = EntryKey(resource_type, name, source)
         slot = self.slot(key, None, item, mapping, fields, why)
-        columns = self.read_columns(key, fields, why)
-        self.entries.append(Entry(key, slot, columns, _span(mapping, self.text), slot.name_span, mapping))
+        columns, spans = self.read_columns(key, fields, why)
+        self.entries.append(Entry(key, slot, columns, _span(mapping, self.text), slot.name_span, mapping, spans))
         versions = fields.value("versions") if resource_type == "model" else None
         if versions is not None:
             for _, version, version_why in self.items(versions, f"`versions:` of `{key}`", why):
@@ -236,14 +243,19 @@ class _Reader:
             self.problem(mapping, f"this version of `{model}` has no `v:`")
             return
         key = EntryKey("model", model.name, None, target.value)
-        columns = self.read_columns(key, fields, why)
-        self.entries.append(Entry(key, None, columns, _span(mapping, self.text), _span(number, self.text), mapping))
+        columns, spans = self.read_columns(key, fields, why)
+        name_span = _span(number, self.text)
+        self.entries.append(Entry(key, None, columns, _span(mapping, self.text), name_span, mapping, spans))
 
-    def read_columns(self, key: EntryKey, fields: Fields, why: str | None) -> tuple[Slot, ...]:
+    def read_columns(
+        self, key: EntryKey, fields: Fields, why: str | None
+    ) -> tuple[tuple[Slot, ...], tuple[Span, ...]]:
+        """The columns' slots, and where each column stands."""
         value = fields.value("columns")
         if value is None:
-            return ()
+            return (), ()
         slots: list[Slot] = []
+        spans: list[Span] = []
         for item, mapping, column_why in self.items(value, f"`columns:` of `{key}`", why):
             column = fields_of(mapping)
             if "include" in column.pairs or "exclude" in column.pairs:
@@ -251,7 +263,8 @@ class _Reader:
             name = self.name_of(item, column)
             if name is not None:
                 slots.append(self.slot(key, name, item, mapping, column, column_why))
-        return self.mark_repeated(slots)
+                spans.append(_span(item, self.text))
+        return self.mark_repeated(slots), tuple(spans)
 
     def mark_repeated(self, slots: list[Slot]) -> tuple[Slot, ...]:
         """Block all but the last of the columns of one name: dbt takes the last one's description."""
@@ -260,10 +273,9 @@ class _Reader:
             return tuple(slots)
         marked: list[Slot] = []
         for slot in slots:
-            winner = last[slot.column]
-            if winner is not slot:
+            if last[slot.column] is not slot:
                 self.places.pop(slot.name_span.start, None)
-                why = f"column `{slot.column}` is listed again on line {self.line(winner.name_span.start)}, and dbt reads that"
+                why = f"column `{slot.column}` is listed again further down, and dbt reads that"
                 self.problems.append(Problem(slot.name_span, why))
                 state: SlotState = "text" if slot.state == "text" else "blocked"
                 marked.append(replace(slot, state=state, blocked_by=slot.blocked_by or why))
@@ -302,7 +314,7 @@ class _Reader:
         own = fields.pairs.get("description")
         if own is None:
             return self.no_own_description(mapping, fields)
-        key, value = own
+        _, value = own
         target = resolved(value)
         span = Span(value.start, content_end(value, self.text))
         if not isinstance(target, Scalar):
@@ -318,12 +330,8 @@ class _Reader:
             return "text", target.value, span, why
         for other_key, other in fields.repeated:
             if _is_key(other_key, "description") and _has_text(other):
-                why = (
-                    f"another `description` on line {self.line(other_key.start)} holds a text, and dbt reads this one"
-                )
-                self.problem(
-                    other_key, f"`description` stands again on line {self.line(key.start)}, and dbt reads that one"
-                )
+                why = "another `description` above it holds a text, and dbt reads this one"
+                self.problem(other_key, "`description` stands again further down, and dbt reads that one")
         return "empty", None, span, why or self.misspelt(fields)
 
     def no_own_description(self, mapping: Map, fields: Fields) -> tuple[SlotState, str | None, Span, str | None]:
@@ -340,9 +348,9 @@ class _Reader:
         """Why nothing is to be written beside a text whose key is a misspelt ``description``."""
         for name, (key, value) in fields.pairs.items():
             if name == "description:":  # `{description:}`, where libyaml and dbt's reader disagree
-                return f"write a blank behind `description:` on line {self.line(key.start)}"
+                return "write a blank behind `description:`"
             if name[:1] in "dD" and _looks_like_description(name) and _has_text(value):
-                why = f"`{name}` on line {self.line(key.start)} holds a text: write its key as `description`"
+                why = f"`{name}` holds a text: write its key as `description`"
                 self.problem(key, f"dbt ignores `{name}`: write it as `description`")
                 return why
         return None
