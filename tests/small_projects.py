@@ -193,7 +193,7 @@ def _test(one: Table, test: Mapping[str, Any], ids: Mapping[str, str]) -> dict[s
         "column_name": test.get("column"),
         "test_metadata": {"name": test["name"], "namespace": test.get("namespace"), "kwargs": arguments},
         "depends_on": {"nodes": [*([target] if target else []), one.unique_id]},
-        "config": {"where": test.get("where")},
+        "config": {"where": test.get("where"), "severity": test.get("severity", "ERROR")},
     }
 
 

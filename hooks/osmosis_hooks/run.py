@@ -30,21 +30,27 @@ def main(options: argparse.Namespace) -> int:
     out = sys.stderr if machine or options.diff else sys.stdout
     finished: list[Finished] = []
     code = 0
-    with Store.open() as store:
-        for project, request in requests(options):
-            gaps = gaps_of(project, request, upstream=options.upstream)
-            work = fill(
-                project, gaps, store, mode=mode_of(options), write=not options.diff, prompts=options.debug_prompts
-            )
-            outcomes = asyncio.run(work)
-            tell(project, outcomes, out)
-            if options.diff:
-                (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
-            changed = project.drafts.written
-            finished.append(Finished(outcomes, project.drafts, changed))
-            code = max(code, _exit_code(project, outcomes, changed=bool(changed), strict=options.strict))
-        for warning in store.warnings:
-            print(warning, file=sys.stderr)
+    try:
+        with Store.open() as store:
+            for project, request in requests(options):
+                gaps = gaps_of(project, request, upstream=options.upstream)
+                work = fill(
+                    project, gaps, store, mode=mode_of(options), write=not options.diff, prompts=options.debug_prompts
+                )
+                outcomes = asyncio.run(work)
+                tell(project, outcomes, out)
+                if options.diff:
+                    (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
+                changed = project.drafts.written
+                finished.append(Finished(outcomes, project.drafts, changed))
+                code = max(code, _exit_code(project, outcomes, changed=bool(changed), strict=options.strict))
+            for warning in store.warnings:
+                print(warning, file=sys.stderr)
+    except OsmosisError:
+        # What was done in other projects is done, and reported.
+        if options.json is not None and finished:
+            write_json(options.json, report(finished))
+        raise
     if options.json is not None:
         write_json(options.json, report(finished))
     return code

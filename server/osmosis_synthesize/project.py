@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import time
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from osmosis_synthesize.store import Store
 
 _NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
+
+_WORD: Final = re.compile(r"[\w.$-]+")
+"""What a name in a schema file consists of; dbt takes no others for models, seeds and snapshots."""
 
 _MOST_NAMED: Final = 3
 """How many nodes a note names."""
@@ -414,10 +418,8 @@ class Project:
                     self.notes.append(
                         f"{shown(path)} is not in the manifest. Run `dbt parse` to bring that up to date."
                     )
-                for node in found:
-                    nodes.append(node)
-                    if node.schema_path is not None and index.is_editable(node):
-                        files.append(Path(os.path.realpath(self.root / node.schema_path)))
+                nodes += found
+                files += [file for node in found if (file := self._file_of(node)) is not None]
         return nodes, [path for path in dict.fromkeys(files) if self._may_edit(path)]
 
     def _undocumented(self, nodes: Sequence[Node]) -> list[Gap]:
@@ -425,11 +427,25 @@ class Project:
         gaps: dict[EntryKey, Gap] = {}
         for node in nodes:
             key = EntryKey(node.resource_type, node.name)
-            if node.resource_type != "source" and self.index.is_editable(node) and key not in gaps:
-                at_home = self.drafts.get(self.root / node.schema_path) if node.schema_path is not None else None
-                if (at_home is None or at_home.entry(key) is None) and not self._has_entry(key):
-                    gaps[key] = gap_of_undocumented(node, key, self._schema_file_for(node))
+            if node.resource_type == "source" or not self.index.is_editable(node) or key in gaps:
+                continue
+            if self._file_of(node) is None:
+                gaps[key] = gap_of_undocumented(node, key, self._schema_file_for(node))
         return list(gaps.values())
+
+    def _file_of(self, node: Node) -> Path | None:
+        """The schema file with a node's entry: the one that the manifest names, or the one it has moved to since."""
+        if not self.index.is_editable(node):
+            return None
+        key = EntryKey(node.resource_type, node.name, source_name=node.source_name)
+        if node.schema_path is not None:
+            named = Path(os.path.realpath(self.root / node.schema_path))
+            if named.exists() and _has_entry(self.drafts.get(named), key):
+                return named
+        for path in self._naming.get(node.name, ()):
+            if _has_entry(self.drafts.get(path), key):
+                return path
+        return None
 
     def _missing_columns(self, document: Document, path: Path, index: Index, select: Sequence[str]) -> list[Gap]:
         """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
@@ -454,30 +470,32 @@ class Project:
 
         return missing_columns(nodes, Place(key, path, document, entry), index=self.index, lineage=self.lineage)
 
-    def _has_entry(self, key: EntryKey) -> bool:
+    @cached_property
+    def _naming(self) -> Mapping[str, Sequence[Path]]:
+        """The schema files in which a word stands that may be a node's name, by word. Reads them all, parses none."""
+        naming: dict[str, list[Path]] = {}
         for path in self._schema_files:
-            text = self.drafts.text(path)
-            document = self.drafts.get(path) if text is not None and key.name in text else None
-            if document is not None and document.entry(key) is not None:
-                return True
-        return False
+            for word in set(_WORD.findall(self.drafts.text(path) or "")):
+                naming.setdefault(word, []).append(path)
+        return naming
 
     @cached_property
     def _schema_files(self) -> list[Path]:
         return [Path(os.path.realpath(path)) for path in schema_files(self.layout)]
 
+    @cached_property
+    def _described_in(self) -> Mapping[str, Mapping[str, Sequence[Node]]]:
+        """By folder: the schema files that its nodes use, each with those nodes."""
+        used: dict[str, dict[str, list[Node]]] = {}
+        for node in self.index.nodes.values():
+            if node.resource_type != "source" and node.schema_path is not None and self.index.is_editable(node):
+                used.setdefault(posixpath.dirname(node.path), {}).setdefault(node.schema_path, []).append(node)
+        return used
+
     def _schema_file_for(self, node: Node) -> Path:
         """The file in which a node's entry is made: the one that its folder's nodes use, in the folder's own style."""
         folder = posixpath.dirname(node.path)
-        used: dict[str, list[Node]] = {}
-        for other in self.index.nodes.values():
-            if (
-                other.resource_type != "source"
-                and other.schema_path is not None
-                and posixpath.dirname(other.path) == folder
-                and self.index.is_editable(other)
-            ):
-                used.setdefault(other.schema_path, []).append(other)
+        used = self._described_in.get(folder)
         if not used:
             return self.root / folder / self.settings.schema_file
         path, described = max(used.items(), key=lambda item: (len(item[1]), item[0]))
@@ -501,6 +519,10 @@ def shown(path: Path) -> str:
     """A path as messages and reports have it: relative to the working folder if it lies below, else absolute; POSIX."""
     here = Path(os.path.realpath(Path.cwd()))
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+def _has_entry(document: Document | None, key: EntryKey) -> bool:
+    return document is not None and document.entry(key) is not None
 
 
 def _is_named_after(path: str, nodes: Sequence[Node]) -> bool:

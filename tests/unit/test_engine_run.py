@@ -21,7 +21,7 @@ from osmosis_synthesize.engine.model import NodeOutcome, Plan, Proposal, Spent, 
 from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.settings import load_settings
 from osmosis_synthesize.store import Store
-from servers import FakeLLMServer, Fault, Recorded, failing, out_of_quota, says, wrong_key
+from servers import FakeLLMServer, Fault, Recorded, failing, hang, out_of_quota, says, wrong_key
 from small_projects import Table, build, table
 
 MODEL = "made-up"
@@ -275,10 +275,13 @@ async def test_a_reply_that_is_cut_off_is_continued_while_it_brings_something(
     assert len(server.requests) == 3
     assert len(done.filled) == 3
     shop = Shop(build(tmp_path / "b", RAW, THREE, settings={"language": "German"}), server)
-    server.script(cut("a"), says('{"columns": [', finish="length"), replying(b="Never asked for."))
+    nothing = says('{"columns": [', finish="length")
+    server.script(cut("a"), nothing, replying(b="It alone."), nothing)
     done = await shop.run()
-    assert len(server.requests) == 5
-    assert set(done.left) == {"three.b", "three.c"}
+    assert [one.prompt.split("Describe")[-1] for one in server.requests[-2:]] == [" the column b.", " the column c."]
+    assert len(server.requests) == 7
+    assert done.filled["three.b"].text == "It alone."
+    assert set(done.left) == {"three.c"}
 
 
 async def test_a_refusal_is_not_asked_again_and_not_kept(tmp_path: Path, server: FakeLLMServer) -> None:
@@ -371,6 +374,7 @@ async def test_modes_that_ask_nobody(tmp_path: Path, server: FakeLLMServer, mode
 async def test_closing_a_run_keeps_what_was_finished(tmp_path: Path, server: FakeLLMServer) -> None:
     shop = Shop(build(tmp_path, *CHAIN), server)
     project = shop.open()
+    server.script(None, None, hang())
     with Store.open() as store:
         caller = project.caller(store)
         async with aclosing(

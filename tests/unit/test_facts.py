@@ -38,8 +38,9 @@ async def stated(folder: Path, *tables: Table) -> dict[str | None, str]:
     return {name: text for name, text in texts.items() if text}
 
 
-def check(name: str, where: str | None = None, namespace: str | None = None, **more: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"name": name, "where": where, "namespace": namespace}
+def check(name: str, namespace: str | None = None, **more: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"name": name, "namespace": namespace}
+    given |= {key: more.pop(key) for key in ("where", "severity") if key in more}
     if to := more.pop("to", None):
         given["to"] = to
     return given | {"arguments": more}
@@ -69,6 +70,9 @@ COLUMNS: list[tuple[str, dict[str, Any], str]] = [
     ("id", {"tests": [check("relationships", to="customers", field="id")]}, "Foreign key to customers.id."),
     ("id", {"tests": [check("relationships", to="raw.orders", field="id")]}, "Foreign key to raw.orders.id."),
     ("id", {"tests": [check("relationships", to="customers", field="id", where="id > 5")]}, ""),
+    ("id", {"tests": [check("relationships", to="customers", field="id", severity="warn")]}, ""),
+    ("id", {"tests": [check("relationships", "my_package", to="customers", field="id")]}, ""),
+    ("id", {"tests": [check("unique", severity="warn"), "not_null"]}, ""),
     ("id", {"tests": [check("relationships", to="customers")]}, ""),
     (
         "id",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -31,40 +32,48 @@ async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller, 
     """Ask for the descriptions of ``gaps``, all of one node.
 
     What a reply lacks is asked for once more, alone; a reply that was cut off is continued for as long as each part
-    brings something new. A text that the review turns down is not asked for again. While ``planning`` only the cache is
-    asked, and it stays as it is.
+    brings something new, and asked for in halves where it brought nothing. A text that the review turns down is not
+    asked for again. While ``planning`` only the cache is asked, and it stays as it is.
     """
     filled = Filled()
-    todo = list(gaps)
-    again = False
-    while todo:
+    groups = deque([(list(gaps), False)])
+    while groups:
+        todo, again = groups.popleft()
         purpose = Purpose(todo[0].unique_id, tuple(gap.column or "" for gap in todo))
         request = build(asking.context, todo, work.style)
         answer = caller.recall(request) if planning else await caller.ask(request, purpose)
         if answer is None:
-            filled.unasked = todo
-            break
+            filled.unasked += todo
+            continue
         if isinstance(answer, Declined):
             _leave(filled, todo, answer.reason, asking)
             filled.failed = filled.failed or answer.failed
-            break
+            continue
         filled.spent += answer.spent
         reading = read_gaps(answer.reply, todo)
         if answer.reply.finish == "refusal":
             _leave(filled, todo, f"{caller.author.provider} refused to answer", asking)
-            break
+            continue
         missing = _accept(filled, answer, reading, todo, work, asking, caller.author)
-        cut_off = reading.cut_off or answer.reply.finish == "length"
         if len(missing) == len(todo) and not planning:
             caller.forget(request)
-        if not missing:
-            break
-        if caller.deterministic or (again and not (cut_off and len(missing) < len(todo))):
+        cut_off = reading.cut_off or answer.reply.finish == "length"
+        further = _further(todo, missing, again=again or caller.deterministic, cut_off=cut_off)
+        groups += further
+        if missing and not further:
             silent = reading.problem or "the reply holds no text for it"
             _leave(filled, missing, "no fact about it is proven" if caller.deterministic else silent, asking)
-            break
-        todo, again = missing, True
     return filled
+
+
+def _further(todo: list[Gap], missing: list[Gap], *, again: bool, cut_off: bool) -> list[tuple[list[Gap], bool]]:
+    """What is asked for next after a reply that lacked some of what was asked; nothing if asking again is no use."""
+    if not missing:
+        return []
+    if cut_off and len(missing) == len(todo) > 1:
+        half = len(todo) // 2
+        return [(todo[:half], True), (todo[half:], True)]
+    return [(missing, True)] if not again or (cut_off and len(missing) < len(todo)) else []
 
 
 def read_gaps(reply: Reply, gaps: Sequence[Gap]) -> Reading:

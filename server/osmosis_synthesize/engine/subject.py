@@ -20,7 +20,7 @@ def subject_of(node: Node, asked: Collection[str | None], *, index: Index, linea
         index: the project.
         lineage: the node's, where it is known.
     """
-    tests = [test for test in index.tests_of(node.unique_id) if test.where is None]
+    tests = [test for test in index.tests_of(node.unique_id) if test.proves]
     key = tuple(index.primary_key(node.unique_id))
     wanted = {fold(column) for column in asked if column is not None}
     return Subject(

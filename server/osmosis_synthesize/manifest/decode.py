@@ -124,6 +124,7 @@ class _Node(msgspec.Struct):
 
 class _TestConfig(msgspec.Struct):
     where: str | None = None
+    severity: str | None = None
 
 
 class _Test(msgspec.Struct):
@@ -318,6 +319,7 @@ def read_test(card: TestCard, body: Body) -> Test:
         arguments=arguments,
         refers_to=others,
         where=raw.config.where if raw.config is not None else None,
+        warns=raw.config is not None and (raw.config.severity or "").lower() == "warn",
     )
 
 

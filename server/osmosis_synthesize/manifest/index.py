@@ -170,7 +170,7 @@ class Index:
         """The columns of a node's primary key, as it spells them; none where nothing in the project says which.
 
         A ``primary_key`` constraint says so, else the first column with both a ``unique`` and a ``not_null`` test
-        (tests with a ``where`` prove nothing about all rows).
+        (tests with a ``where``, or that only warn, prove nothing about all rows).
         """
         node = self.nodes[unique_id]
         declared = [
@@ -183,7 +183,7 @@ class Index:
             return tuple(declared)
         proven: dict[str, set[str]] = {}
         for test in self.tests_of(unique_id):
-            if test.column is not None and test.where is None and test.namespace is None:
+            if test.column is not None and test.proves and test.namespace is None:
                 proven.setdefault(fold(test.column), set()).add(test.name)
         for column in node.columns:
             if proven.get(fold(column.name), set()) >= {"unique", "not_null"}:

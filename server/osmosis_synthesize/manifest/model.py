@@ -92,6 +92,13 @@ class Test(msgspec.Struct, frozen=True):
     """``unique_id`` of the other nodes it reads: the target of ``relationships``, which may be ``node`` itself."""
     where: str | None = None
     """Its ``where`` config: such a test proves nothing about the other rows."""
+    warns: bool = False
+    """``severity: warn``: its failure stops nobody."""
+
+    @property
+    def proves(self) -> bool:
+        """Whether what it says holds for every row of a project that builds."""
+        return self.where is None and not self.warns
 
 
 class DocBlock(msgspec.Struct, frozen=True):
