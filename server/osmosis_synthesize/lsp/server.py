@@ -12,7 +12,16 @@ from pygls.lsp.server import LanguageServer
 
 from osmosis_synthesize import __version__
 from osmosis_synthesize.lsp import messages, progress, updates
-from osmosis_synthesize.lsp.features import code_actions, commands, diagnostics, generate, status
+from osmosis_synthesize.lsp.features import (
+    code_actions,
+    code_lens,
+    commands,
+    completion,
+    diagnostics,
+    generate,
+    hover,
+    status,
+)
 from osmosis_synthesize.lsp.protocol import Protocol
 from osmosis_synthesize.lsp.session import Session
 
@@ -42,6 +51,10 @@ _REQUESTS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
         types.CodeActionOptions(code_action_kinds=code_actions.KINDS, resolve_provider=True),
     ),
     types.CODE_ACTION_RESOLVE: (code_actions.resolve, None),
+    types.TEXT_DOCUMENT_CODE_LENS: (code_lens.lenses, types.CodeLensOptions(resolve_provider=False)),
+    types.TEXT_DOCUMENT_HOVER: (hover.hover, types.HoverOptions()),
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: (completion.inline, types.InlineCompletionOptions()),
+    types.TEXT_DOCUMENT_COMPLETION: (completion.complete, types.CompletionOptions(trigger_characters=[":", " "])),
     messages.STATUS: (status.request, None),
 }
 

@@ -87,8 +87,9 @@ class Member:
         if self.loader.index is not None:
             project.index = self.loader.index
             before = self.state.project if isinstance(self.state, Ready) and self.state.has_manifest else None
-            if before is not None and before.index is project.index:
-                project.lineage = before.lineage
+            same = before is not None and before.index is project.index
+            # Set now, so that all views of the project share what is traced.
+            project.lineage = before.lineage if before is not None and same else project.lineage
         return Ready(project, self.loader.index is not None, self.loader.error)
 
 

@@ -1,0 +1,152 @@
+"""A text right after ``description:``, as ghost text and as plain completion.
+
+What comes up by itself is free: inherited, cached, or stated without a model. A provider is called only where the user
+has asked for it: by invoking inline completion, or by choosing the item that says what it costs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from lsprotocol import types
+
+from osmosis_synthesize.document import edit
+from osmosis_synthesize.document.model import Fill
+from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal
+from osmosis_synthesize.engine.run import run as run_engine
+from osmosis_synthesize.errors import ProviderError
+from osmosis_synthesize.lsp import convert, messages
+from osmosis_synthesize.lsp.features import status
+from osmosis_synthesize.lsp.messages import Target, plain
+from osmosis_synthesize.lsp.outlook import plan_now
+from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.wording import filled_by
+from osmosis_synthesize.lsp.workspace import Way, label_of
+from osmosis_synthesize.text import Span
+
+_KEY: Final = re.compile(r"(?:\s|-)*description[ \t]*:[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A cursor behind the key of an empty description."""
+
+    reading: Reading
+    gap: Gap
+    offset: int
+
+    def insertion(self, text: str) -> tuple[Span, str] | None:
+        """What to put from the cursor to the end of its line, so that the file reads back this very text."""
+        document = self.reading.document
+        assert self.gap.slot is not None
+        edited = edit(document, [Fill(self.gap.slot, text)])
+        old = document.text
+        end = document.lines.line_span(document.lines.line_of(self.offset)).end
+        if edited.rejected or not edited.text.startswith(old[: self.offset]) or not edited.text.endswith(old[end:]):
+            return None
+        return Span(self.offset, end), edited.text[self.offset : len(edited.text) - (len(old) - end)]
+
+
+async def inline(session: Session, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
+    """Ghost text."""
+    spot = await _spot(session, params.text_document.uri, params.position)
+    if spot is None:
+        return None
+    invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
+    way = await _way(session, spot)
+    if isinstance(way, PlannedCall) and invoked:
+        way = await _ask(session, spot)
+    if not isinstance(way, Proposal):
+        return None
+    found = spot.insertion(way.text)
+    if found is None:
+        return None
+    span, text = found
+    place = convert.text_range(span, spot.reading.document.lines, session.abilities.encoding)
+    return types.InlineCompletionList([types.InlineCompletionItem(text, range=place)])
+
+
+async def complete(session: Session, params: types.CompletionParams) -> types.CompletionList | None:
+    """Plain completion, which editors ask for at any key."""
+    spot = await _spot(session, params.text_document.uri, params.position)
+    if spot is None:
+        return None
+    way = await _way(session, spot)
+    place = types.Range(params.position, params.position)
+    item = None
+    if isinstance(way, Proposal) and (found := spot.insertion(way.text)) is not None:
+        span, text = found
+        place = convert.text_range(span, spot.reading.document.lines, session.abilities.encoding)
+        item = types.CompletionItem(
+            " ".join(way.text.split()),
+            kind=types.CompletionItemKind.Text,
+            detail=filled_by(way),
+            text_edit=types.TextEdit(place, text),
+            insert_text_mode=types.InsertTextMode.AsIs,
+            filter_text="",
+            preselect=True,
+        )
+    elif isinstance(way, PlannedCall):
+        title = f"Generate description for `{label_of(spot.gap)}`"
+        target = Target(spot.reading.text.uri, spot.gap.unique_id, spot.gap.column)
+        item = types.CompletionItem(
+            title,
+            kind=types.CompletionItemKind.Event,
+            detail=filled_by(way),
+            text_edit=types.TextEdit(place, ""),
+            filter_text="",
+            command=types.Command(title, messages.GENERATE_COLUMN, arguments=[plain(target)]),
+        )
+    return types.CompletionList(is_incomplete=False, items=[item]) if item is not None else None
+
+
+async def _spot(session: Session, uri: str, position: types.Position) -> _Spot | None:
+    """The gap at whose key the cursor stands."""
+    reading = await session.read(uri)
+    if reading is None or not reading.ready.has_manifest:
+        return None
+    lines = reading.document.lines
+    offset = convert.offset(position, lines, session.abilities.encoding)
+    line = lines.line_span(lines.line_of(offset))
+    if not _KEY.fullmatch(reading.text.text, line.start, offset) or reading.text.text[offset : line.end].strip():
+        return None
+    slot = reading.document.slot_at(offset)
+    if slot is None or slot.state != "empty" or lines.line_of(slot.span.start) != lines.line_of(offset):
+        return None
+    gap = reading.gap(slot.key, slot.column)
+    return _Spot(reading, gap, offset) if gap is not None else None
+
+
+async def _way(session: Session, spot: _Spot) -> Way | None:
+    """How the gap would be filled; worked out now if it is new."""
+    known = spot.reading.ways.get(spot.gap.id)
+    if known is not None:
+        return known
+    project = session.refreshed(spot.reading.project)
+    return (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
+
+
+async def _ask(session: Session, spot: _Spot) -> Proposal | None:
+    """Have the provider describe this one gap. Cancelling the request cancels the call."""
+    project = session.refreshed(spot.reading.project)
+    caller = project.caller(session.store)
+    try:
+        work = await session.worker.do(lambda: project.work([spot.gap]))
+        await session.worker.do(lambda: asyncio.run(project.plan([spot.gap], project.caller(session.store))))
+        await session.worker.do(caller.open)
+        async with aclosing(run_engine(work, caller)) as outcomes:
+            async for outcome in outcomes:
+                for item in outcome.unfilled:
+                    session.tell(f"{item.gap.label} could not be described: {item.reason}")
+                return outcome.proposals[0] if outcome.proposals else None
+        return None
+    except ProviderError as error:
+        session.tell(str(error))
+        return None
+    finally:
+        status.changed(session)
+        await caller.aclose()
