@@ -1,0 +1,263 @@
+"""What pygls does under stress. Each test fails without the remedy that the server has for it.
+
+Of the fifteen that were met, 9 (the document changes while somebody waits) is tested with the code actions, and 15 is about
+the tests' own client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+from lsp_editor import PATIENCE, Editor, server_environment, uri
+from osmosis_synthesize.lsp.server import make_server
+from projects import copy_demo
+from servers import FakeLLMServer, hang
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
+
+RIDERS = "models/marts/dim_riders.yml"
+CANCELLED = -32800
+
+
+def patiently(demo: Path) -> None:
+    """Settings under which a call that hangs is given up by nobody but us."""
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      timeout: 3000\n      cache: false\n")
+
+
+async def hanging_command(editor: Editor, name: str, llm: FakeLLMServer, msg_id: str) -> asyncio.Future[Any]:
+    """A command whose call is under way."""
+    await editor.diagnosed(name, lambda found: any("call" in item.message for item in found))
+    params = types.ExecuteCommandParams("osmosis.generateModel", [{"uri": name, "node": "model.quayside.dim_riders"}])
+    request = editor.client.protocol.send_request(types.WORKSPACE_EXECUTE_COMMAND, params, msg_id=msg_id)
+    await editor.until(lambda: llm.requests)
+    return asyncio.wrap_future(request)
+
+
+async def test_1_and_2_a_cancelled_command_is_answered_and_its_work_stops(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    patiently(demo)
+    llm.always(hang(3000))
+    name = editor.open(demo / RIDERS)
+    command = await hanging_command(editor, name, llm, "pitfall-1")
+
+    editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("pitfall-1"))
+
+    with pytest.raises(Exception) as caught:
+        await asyncio.wait_for(command, PATIENCE)
+    assert getattr(caught.value, "code", None) == CANCELLED
+
+    async def stopped() -> bool:
+        return (await editor.status())["running"] == 0
+
+    await editor.until(stopped)
+
+
+async def test_3_the_server_ends_in_order_while_a_command_is_under_way(
+    tmp_path: Path, demo: Path, llm: FakeLLMServer
+):
+    patiently(demo)
+    llm.always(hang(3000))
+    editor = Editor()
+    await editor.start(server_environment(tmp_path / "cache"))
+    name = editor.open(demo / RIDERS)
+    command = await hanging_command(editor, name, llm, "pitfall-3")
+
+    assert await editor.stop() == 0
+
+    with pytest.raises(Exception) as caught:
+        await asyncio.wait_for(command, PATIENCE)
+    assert getattr(caught.value, "code", None) == CANCELLED
+
+
+async def test_4_giving_up_on_an_answer_of_the_clients_is_no_error(editor: Editor, demo: Path):
+    editor.open(demo / RIDERS)
+    for _ in range(20):  # each gives up on the question that the one before has asked
+        editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams({}))
+    await editor.status()
+    await editor.status()
+
+    assert [message.message for message in editor.client.messages] == []
+
+
+class Wire:
+    """What a server in this process writes."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def write(self, data: bytes) -> None:
+        self.messages.append(json.loads(data.partition(b"\r\n\r\n")[2]))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def served() -> tuple[Any, Any, Wire]:
+    """A server in this process, initialized, with its memory and what it writes."""
+    server, session = make_server()
+    wire = Wire()
+    server.protocol.set_writer(wire)
+    send(
+        server, {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": None, "capabilities": {}}}
+    )
+    return server, session, wire
+
+
+def send(server: Any, message: dict[str, Any]) -> None:
+    text = json.dumps({"jsonrpc": "2.0"} | message)
+    server.protocol.handle_message(json.loads(text, object_hook=server.protocol.structure_message))
+
+
+async def quiet(session: Any) -> None:
+    await Editor().until(lambda: not len(session.jobs))
+
+
+async def test_5_nothing_is_left_behind_by_notifications_and_commands(tmp_path: Path):
+    server, session, wire = served()
+    name = uri(copy_demo(tmp_path / "demo") / RIDERS)
+    item = {"uri": name, "languageId": "yaml", "version": 1, "text": "version: 2\n"}
+    send(server, {"method": "textDocument/didOpen", "params": {"textDocument": item}})
+    for version in range(2, 30):
+        change = {"textDocument": {"uri": name, "version": version}, "contentChanges": [{"text": f"# {version}\n"}]}
+        send(server, {"method": "textDocument/didChange", "params": change})
+        send(
+            server,
+            {"id": 100 + version, "method": "workspace/executeCommand", "params": {"command": "osmosis.spend"}},
+        )
+    await quiet(session)
+
+    answered = {message["id"] for message in wire.messages if "id" in message and "result" in message}
+    assert answered >= set(range(102, 130))
+    assert server.protocol._request_futures == {}
+    assert [task for task in asyncio.all_tasks() if "osmosis" in repr(task.get_coro())] == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that can be read later")
+async def test_6_and_7_a_read_that_never_ends_blocks_neither_the_server_nor_its_end(tmp_path: Path, demo: Path):
+    (demo / "target/manifest.json").unlink()
+    os.mkfifo(demo / "target/manifest.json")
+    editor = Editor()
+    await editor.start(server_environment(tmp_path / "cache"), folders=[demo])
+    name = editor.open(demo / RIDERS)
+
+    status = await asyncio.wait_for(editor.status(), PATIENCE)
+    assert [project["state"] for project in status["projects"]] == ["unread"]
+    assert await asyncio.wait_for(editor.diagnostics(name), PATIENCE) == []
+    assert await asyncio.wait_for(editor.stop(), PATIENCE) == 0
+
+
+async def test_8_whatever_a_command_gives_is_answered():
+    server, session, wire = served()
+
+    async def odd(_: list[Any]) -> Any:
+        return {"cost": Decimal("0.1"), "path": Path("a")}
+
+    server.command("test.odd")(odd)
+    send(server, {"id": 2, "method": "workspace/executeCommand", "params": {"command": "test.odd"}})
+    await Editor().until(lambda: wire.messages[-1].get("id") == 2)
+
+    assert wire.messages[-1]["result"] == {"cost": "0.1", "path": "a"}
+    await quiet(session)
+
+
+async def test_10_lines_are_those_of_the_protocol(editor: Editor, demo: Path):
+    path = demo / RIDERS
+    strange = "# before\u2028# after \U0001f6b2\n"
+    name = editor.open(path, strange + path.read_text("utf-8"))
+    editor.edit(name, "version: 2", "version: 2 # \U0001f6b2")
+    editor.edit(name, "- name: rider_name\n", "- name: rider_name_\U0001f6b2\n")
+    editor.edit(name, "rider_name_\U0001f6b2", "rider_name")
+
+    found = await editor.diagnosed(name, lambda found: any("rider_name" in item.message for item in found))
+
+    gap = next(item for item in found if "dim_riders.rider_name" in item.message)
+    assert gap.range.start == editor.place(name, "rider_name")
+
+
+async def test_11_no_text_of_the_users_reaches_a_log(demo: Path, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.DEBUG):
+        server, session, _ = served()
+        secret = "the-words-of-a-user"
+        item = {"uri": uri(demo / RIDERS), "languageId": "yaml", "version": 1, "text": secret}
+        send(server, {"method": "textDocument/didOpen", "params": {"textDocument": item}})
+        wrong = {"id": 3, "method": "workspace/executeCommand", "params": {"command": "none", "arguments": [secret]}}
+        send(server, wrong)
+        await quiet(session)
+
+    assert secret not in caplog.text
+
+
+async def test_12_what_is_registered_later_is_sent(shared: Editor):
+    methods = await shared.until(lambda: {item.method for item in shared.registrations})
+
+    assert methods == {types.WORKSPACE_DID_CHANGE_CONFIGURATION, types.WORKSPACE_DID_CHANGE_WATCHED_FILES}
+
+
+async def test_13_everything_is_advertised(shared: Editor):
+    capabilities = shared.result.capabilities
+
+    assert capabilities.inline_completion_provider is not None
+    assert isinstance(capabilities.code_action_provider, types.CodeActionOptions)
+    assert capabilities.code_action_provider.resolve_provider
+    assert set(capabilities.code_action_provider.code_action_kinds or ()) == {
+        "quickfix",
+        "refactor.rewrite.osmosis",
+        "source.fixAll.osmosis",
+    }
+    assert capabilities.execute_command_provider is not None
+    assert "osmosis.generateModel" in capabilities.execute_command_provider.commands
+    assert capabilities.diagnostic_provider is not None
+
+
+async def test_14_stopping_the_progress_stops_the_run_and_keeps_what_is_done(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    patiently(demo)
+    llm.script(None)
+    llm.always(hang(3000))
+    name = editor.open(demo / RIDERS)
+    await editor.diagnosed(name, lambda found: any("call" in item.message for item in found))
+    known = set(editor.client.progress_reports)
+    command = asyncio.create_task(editor.command("osmosis.generateFile", {"uri": name}))
+    (token,) = await editor.until(lambda: set(editor.client.progress_reports) - known)
+    reports = editor.client.progress_reports[token]
+    await editor.until(lambda: any(isinstance(report, types.WorkDoneProgressReport) for report in reports))
+    await editor.until(lambda: len(llm.requests) == 2)
+
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token))
+    outcome = await asyncio.wait_for(command, PATIENCE)
+
+    assert outcome["cancelled"]
+    assert outcome["calls"] == 1
+    assert outcome["generated"] >= 2
+    assert editor.texts[name].count("Made up for tests") == outcome["generated"]
+    assert isinstance(reports[0], types.WorkDoneProgressBegin)
+    assert reports[0].cancellable
+    assert isinstance(reports[-1], types.WorkDoneProgressEnd)
+
+
+async def test_a_client_that_just_goes_away_is_noticed(tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "osmosis_synthesize.lsp.main",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        env=server_environment(tmp_path / "cache"),
+    )
+    assert process.stdin is not None
+    process.stdin.close()
+
+    assert await asyncio.wait_for(process.wait(), PATIENCE) == 1
