@@ -314,7 +314,7 @@ def _place(unique_id: str, column: str) -> tuple[str, str]:
 
 def _is_unknown(column: ColumnLineage) -> bool:
     """Whether lineage says nothing of what a column holds."""
-    null = not column.sources and column.expression is not None and _NULL.fullmatch(column.expression)
+    null = column.expression is not None and _NULL.fullmatch(column.expression)
     return column.kind == "unknown" or bool(null)
 
 

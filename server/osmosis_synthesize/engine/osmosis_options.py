@@ -52,12 +52,11 @@ class Options:
             return NOTHING_SET
         described = node.column(column)
         own: Mapping[str, Any] = described.meta if described is not None else {}
-        # The config comes last: there an option has no meaning under its bare name.
-        places = [place for place in (own, node.meta) if place]
-        if not (places or node.config or self._variables):
+        # Of a config the index keeps what bears dbt-osmosis's name, so that an option's bare name means nothing there.
+        where = tuple(place for place in (own, node.meta, node.config, *self._variables) if place)
+        if not where:
             return NOTHING_SET
-        where = (*((place, True) for place in places), (node.config, False), *((v, True) for v in self._variables))
-        progenitor = _find("column-default-progenitor", ((own, True),)) or _find("default-progenitor", where)
+        progenitor = _find("column-default-progenitor", (own,)) or _find("default-progenitor", where)
         return ColumnOptions(
             skip_inherit=_is_true(_find("skip-inherit-descriptions", where), default=False),
             force_inherit=_is_true(_find("force-inherit-descriptions", where), default=False),
@@ -72,12 +71,11 @@ def _project_wide(variables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         yield from _mapping(variables.get(name))
 
 
-def _find(option: str, places: tuple[tuple[Mapping[str, Any], bool], ...]) -> object:
-    """The first value that is set; ``None`` if there is none. Each place says whether bare names count."""
+def _find(option: str, places: tuple[Mapping[str, Any], ...]) -> object:
+    """The first value that is set; ``None`` if there is none."""
     hyphens, underscores = option, option.replace("-", "_")
-    for place, bare in places:
-        own = (f"dbt-osmosis-{hyphens}", f"dbt_osmosis_{underscores}", *((hyphens, underscores) if bare else ()))
-        for name in own:
+    for place in places:
+        for name in (f"dbt-osmosis-{hyphens}", f"dbt_osmosis_{underscores}", hyphens, underscores):
             if place.get(name) is not None:
                 return place[name]
         for group in ("dbt-osmosis-options", "dbt_osmosis_options"):
