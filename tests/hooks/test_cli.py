@@ -599,7 +599,7 @@ def test_help_and_version(call: Call) -> None:
 
 def process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "osmosis_hooks.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **options)
 
 
 def test_as_a_process(shop: Path) -> None:
@@ -618,6 +618,6 @@ def test_whoever_reads_the_output_may_go(shop: Path) -> None:
     columns = {f"c{number}": None for number in range(5000)}
     build(shop, table("wide", columns, sql="select 1 as x"))
     command = f"{sys.executable} -m osmosis_hooks.cli check {SCHEMA} | head -n 1"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300, check=False)
     assert result.stdout.startswith(f"{SCHEMA}:")
     assert result.stderr == ""

@@ -103,7 +103,7 @@ def test_a_file_that_is_no_text(call: Call, start: Start, tmp_path: Path, conten
     assert result.code == 2
     assert "no UTF-8" in result.err
     with (tmp_path / "file").open() as stream, start("cache", "import", cwd=tmp_path, stdin=stream) as piped:
-        assert "no UTF-8" in piped.communicate(timeout=60)[1]
+        assert "no UTF-8" in piped.communicate(timeout=300)[1]
     assert piped.returncode == 2
 
 

@@ -163,7 +163,7 @@ def test_what_was_answered_before_a_kill_is_never_asked_again(server: CountingSe
         for _ in range(attempt % 7):
             child.stdout.readline()
         child.send_signal(signal.SIGKILL)
-        output, _ = child.communicate(timeout=60)
+        output, _ = child.communicate(timeout=300)
         asked = server.asked - before
         assert not answered & set(asked)
         with Store.open(tmp_path) as store:
@@ -173,7 +173,7 @@ def test_what_was_answered_before_a_kill_is_never_asked_again(server: CountingSe
     last = start(WORKER, tmp_path, server.server_port, 1, REQUESTS, REQUESTS)
     begun = time.monotonic()
     go(last)
-    last.communicate(timeout=60)
+    last.communicate(timeout=300)
     assert last.returncode == 0
     assert not answered & set(server.asked - before)
     assert time.monotonic() - begun < 15  # the leases of the killed are 20 seconds long, and nobody waited for them
@@ -231,7 +231,7 @@ def test_what_was_fulfilled_outlives_the_process(tmp_path: Path) -> None:
     program = program.replace("import Reply", "import Reply, Usage").replace("import asyncio,", "import asyncio, os,")
     with start(program, tmp_path, KEY) as child:
         go(child)
-        assert child.wait(timeout=10) == -signal.SIGKILL
+        assert child.wait(timeout=300) == -signal.SIGKILL
     with Store.open(tmp_path) as store:
         cached = Cache(store).get(KEY)
         assert cached is not None

@@ -113,7 +113,7 @@ class TestPriceOf:
             "print([name for name in sys.modules if name.startswith(('genai', 'pydantic', 'httpx'))])"
         )
         command = [sys.executable, "-W", "error", "-c", program, str(store.folder)]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+        output = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
         assert output == f"{first}\n[]\n"
 
     def test_is_forgotten_when_the_file_or_the_day_changes(

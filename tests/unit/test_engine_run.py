@@ -432,7 +432,7 @@ def test_a_killed_run_resumes(tmp_path: Path, server: FakeLLMServer) -> None:
     finally:
         process.kill()
         process.communicate()
-    again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    again = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert again.returncode == 1, again.stderr
     asked = [node_of(request) for request in server.requests]
     assert asked == ["m1", "m2", "m3", "m3", "m4"]

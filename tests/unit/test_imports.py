@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +31,16 @@ def loaded(code: str, folder: Path) -> set[str]:
     """The top-level modules that are there after ``code`` ran in a new process in ``folder``."""
     report = "import json, sys; print('\\n' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     script = f"import sys\nbefore = set(sys.modules)\n{code}\n{report}"
+    # Measuring coverage imports a good deal by itself.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stdout.rpartition("\n")[2] or done.stdout.splitlines()[-1]))

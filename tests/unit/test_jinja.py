@@ -217,7 +217,7 @@ HOSTILE = [
 def test_a_hostile_template_ends_soon_with_a_reason(template: str) -> None:
     started = time.monotonic()
     rendered = render(template, time_limit=0.5)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert rendered.problem is not None
     assert rendered.problem.startswith("its Jinja is not resolved: ")
     assert rendered.sql == ""

@@ -321,7 +321,7 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
         assert writer.stdin is not None
         writer.stdin.write(b".")
         writer.stdin.close()
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(timeout=300) for writer in writers] == [0, 0, 0]
     kept = LineageCache(file)
     assert all(kept.get(entry(number)[0]) == entry(number)[1] for number in range(250))
 

@@ -108,16 +108,16 @@ def task(number: int) -> Task:
 
 def test_a_worker_that_is_killed_is_noticed() -> None:
     with Workers(2, Setting("duckdb")) as started:
-        answered = started.submit([task(1), task(2)]).result(timeout=60)
+        answered = started.submit([task(1), task(2)]).result(timeout=300)
         assert [solved.lineage.unique_id for solved in answered] == ["model.shop.m1", "model.shop.m2"]
         for process in started._processes:
             os.kill(process.pid, signal.SIGKILL)
-            process.wait(timeout=60)
+            process.wait(timeout=300)
         with pytest.raises(WorkerLost):
-            started.submit([task(3)]).result(timeout=60)
+            started.submit([task(3)]).result(timeout=300)
         assert not started.is_whole
         with pytest.raises(WorkerLost):
-            started.submit([task(4)]).result(timeout=60)
+            started.submit([task(4)]).result(timeout=300)
 
 
 def test_the_repository_cannot_stand_in_for_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ def test_the_repository_cannot_stand_in_for_a_module(tmp_path: Path, monkeypatch
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was here')!r}, 'w')\n")
     monkeypatch.chdir(tmp_path)
     with Workers(1, Setting("duckdb")) as started:
-        assert started.submit([task(1)]).result(timeout=60)[0].lineage.problem is None
+        assert started.submit([task(1)]).result(timeout=300)[0].lineage.problem is None
     assert not (tmp_path / "was here").exists()
 
 
@@ -202,7 +202,7 @@ def test_no_worker_outlives_whoever_started_it(tmp_path: Path, by: str | signal.
         if isinstance(by, signal.Signals):
             assert all(map(is_running, pids))
             process.send_signal(by)
-        process.wait(timeout=60)
+        process.wait(timeout=300)
         wait_until_gone(pids)
         assert rest(process.stdout) == "", "the script ran once"
         assert rest(process.stderr).count("Traceback") == (by == signal.SIGINT), "workers say nothing"

@@ -63,7 +63,7 @@ def config(server: FakeLLMServer, name: str = "openai", **changes: Any) -> LLMCo
         "api_key": "sk-tests-0123456789",
         "base_url": server.url + BASE_PATHS[name],
         "max_retries": 0,
-        "timeout": 10.0,
+        "timeout": 300.0,
     }
     return LLMConfig(**values | changes)
 

