@@ -148,6 +148,7 @@ def measure(models: int, columns: int, turns: int) -> list[Comparison]:
         ),
     ]
     gaps = schema_file(models, columns, described=False)
+    assert composer.load(fill_by_us(gaps)) == composer.load(fill_by_ruamel(gaps)), "both do the same"
     filled = f"{models * (columns + 1):,} descriptions inserted and proven"
     rows.append(
         compare(
@@ -176,7 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = arguments(__doc__, argv)
     models, columns = (200, 20) if options.size == "full" else (10, 5)
     rows = measure(models, columns, options.turns)
-    report(rows, options, models=models, columns=columns, lines=schema_file(models, columns).count("\n"))
+    text = schema_file(models, columns)
+    slots = sum(1 for _ in parse(text).slots())
+    report(rows, options, models=models, columns=columns, lines=text.count("\n"), slots=slots)
     return 0
 
 

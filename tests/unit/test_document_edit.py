@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,9 @@ from osmosis_synthesize.document import (
 from osmosis_synthesize.errors import EditRejected
 from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.text import apply_edits
+
+# At full size: FULL_SIZE_TESTS=1 pytest tests/unit/test_document_edit.py
+EXAMPLES = 2_000 if os.environ.get("FULL_SIZE_TESTS") else 60
 
 M = EntryKey("model", "m")
 
@@ -732,7 +736,7 @@ def with_texts(data: Any, texts: Mapping[tuple[str, str | None], str]) -> Any:
     return data
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(schema_files(), st.data())
 def test_any_text_in_any_file_reads_back_and_nothing_else_changes(text: str, data: st.DataObject) -> None:
     document = parse(text)
@@ -761,7 +765,7 @@ def test_any_text_in_any_file_reads_back_and_nothing_else_changes(text: str, dat
             assert twin.text == wanted[key]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=EXAMPLES // 2)
 @given(schema_files())
 def test_what_was_filled_is_no_gap_any_more(text: str) -> None:
     document = parse(text)

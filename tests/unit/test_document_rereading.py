@@ -12,7 +12,7 @@ from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.text import Span, TextEdit
 
 # At full size: FULL_SIZE_TESTS=1 pytest tests/unit/test_document_rereading.py
-EXAMPLES = 5_000 if os.environ.get("FULL_SIZE_TESTS") else 150
+EXAMPLES = 5_000 if os.environ.get("FULL_SIZE_TESTS") else 120
 
 FILE = """\
 # é😀
@@ -180,6 +180,14 @@ def test_several_edits_at_once_count_in_the_old_text() -> None:
     again = reparse(parse(FILE), edits)
     assert not again.whole
     assert_same(again, FILE.replace("A text", "T").replace("- name: x", "- name: zz").replace("v: 1", "v: 11"))
+
+
+def test_a_problem_between_the_entries_moves_with_the_text() -> None:
+    text = "seeds: none\nmodels:\n  - name: a\nsources:\n  - description: a source without a name\n"
+    again = reparse(parse(text), replaced(text, "name: a\n", "name: longer\n"))
+    assert not again.whole
+    assert_same(again, text.replace("name: a\n", "name: longer\n"))
+    assert [problem.span.of(again.text).split(":")[0] for problem in again.problems] == ["none", "description"]
 
 
 def test_no_edit_changes_nothing() -> None:

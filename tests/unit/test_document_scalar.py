@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
 from hypothesis import example, given, settings
@@ -15,6 +17,9 @@ from osmosis_synthesize.document.scalar import (
     on_one_line,
     wrapped,
 )
+
+# At full size: FULL_SIZE_TESTS=1 pytest tests/unit/test_document_scalar.py
+EXAMPLES = 3_000 if os.environ.get("FULL_SIZE_TESTS") else 120
 
 # Anything that YAML can hold, with what it gives a meaning to much more often than chance would have it.
 awkward = st.sampled_from(
@@ -47,7 +52,7 @@ def read_back(yaml_text: str) -> list[object]:
     ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(texts, st.sampled_from(["", "'", '"']), st.sampled_from(["'", '"']))
 @example("a: b", "", '"')
 @example('say "it"', '"', '"')
@@ -58,14 +63,14 @@ def test_one_line_reads_back(text: str, quote: Quote, other: Quote) -> None:
     assert read_back(f"a: {scalar}\nb: c\n") == [text] * 4
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(texts, st.sampled_from(["", "'", '"']))
 def test_one_line_in_braces_reads_back(text: str, quote: Quote) -> None:
     scalar = on_one_line(text, quote, flow=True)
     assert read_back(f"{{a: {scalar}, b: c}}\n") == [text] * 4
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(texts, st.integers(1, 8), st.integers(20, 90), st.sampled_from(["\n", "\r\n"]))
 def test_blocks_read_back(text: str, indent: int, width: int, newline: str) -> None:
     for block in (folded(text, indent, width, newline), literal(text, indent, newline)):
@@ -74,7 +79,7 @@ def test_blocks_read_back(text: str, indent: int, width: int, newline: str) -> N
             assert read_back(f"a: {block}{newline}b: c{newline}") == [text] * 4
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=EXAMPLES)
 @given(texts, st.sampled_from(["", "'", '"']), st.integers(20, 60))
 def test_quoted_and_plain_texts_over_several_lines_read_back(text: str, quote: Quote, width: int) -> None:
     if text and text == text.strip():

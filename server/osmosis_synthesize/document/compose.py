@@ -38,6 +38,14 @@ class Unreadable(Exception):
         self.offset = offset
 
 
+class _NoAnchor(Unreadable):
+    """An alias stands for nothing that was seen before it."""
+
+
+class NotAlone(Exception):
+    """What some lines mean cannot be told without the rest of the text."""
+
+
 class _Mark(Protocol):
     index: int
 
@@ -52,14 +60,6 @@ class _Event(Protocol):
     value: str
     style: str | None
     flow_style: bool
-
-
-class NotAlone(Exception):
-    """What some lines mean cannot be told without the rest of the text."""
-
-
-class _NoAnchor(Unreadable):
-    pass
 
 
 class Composed(NamedTuple):
@@ -82,12 +82,16 @@ def compose(text: str) -> Target | None:
 
 
 def compose_whole(text: str) -> Composed:
-    """The same, and how the text was read."""
+    """The same, and how the text was read.
+
+    Raises:
+        Unreadable: as :func:`compose` does.
+    """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
     # The parser drops a byte-order mark without counting it.
     base = 1 if text.startswith("\ufeff") else 0
     body = text[base:] if base else text
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
     try:
         try:
             return Composed(_build(text, _events(body), base), slowly=False)

@@ -145,7 +145,6 @@ def list_in(root: Target | None, frame: Frame, text: str, lines: Span) -> Seq:
     if (
         not isinstance(value, Seq)
         or value.start != lines.start + frame.dash
-        or not begins_with_item(text, lines.start, frame)
         or _MARKER.search(text, lines.start, lines.end)
     ):
         raise NotAlone
