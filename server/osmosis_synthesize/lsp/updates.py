@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +56,24 @@ async def _begin(session: Session) -> None:
         path = convert.path_of(folder.uri)
         if path is not None and (path / PROJECT_FILE).is_file():
             look_after(session, path / PROJECT_FILE)
+    if not session.abilities.watched_files:
+        await _poll(session)
+
+
+async def _poll(session: Session) -> None:
+    """Look after the files that matter most, for a client that cannot watch them."""
+    seen: dict[Path, object] = {}
+    while True:
+        await asyncio.sleep(_POLLING)
+        for member in session.workspace:
+            stamps = await session.worker.do(member.stamps)
+            if seen.setdefault(member.root, stamps) != stamps:
+                seen[member.root] = stamps
+                reload(session, member)
+
+
+_POLLING: Final = 2.0
+"""Seconds between two looks."""
 
 
 async def _register(session: Session) -> None:

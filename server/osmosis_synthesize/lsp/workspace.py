@@ -13,6 +13,7 @@ from osmosis_synthesize.discovery import PROJECT_FILE, SCHEMA_SUFFIXES, find_pro
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Unfilled, Waiting
 from osmosis_synthesize.errors import ManifestError, OsmosisError, ProjectError, ProjectNotFound
+from osmosis_synthesize.files import stamp_of
 from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
 from osmosis_synthesize.manifest.loader import Loader
@@ -91,6 +92,11 @@ class Member:
             # Set now, so that all views of the project share what is traced.
             project.lineage = before.lineage if before is not None and same else project.lineage
         return Ready(project, self.loader.index is not None, self.loader.error)
+
+    def stamps(self) -> tuple[object, ...]:
+        """What tells whether its files have changed: settings, manifest and catalog. For the worker."""
+        settings = (self.root / PROJECT_FILE, self.root / "vars.yml")
+        return tuple(stamp_of(file) for file in (*settings, *filter(None, self.artifacts or ())))
 
 
 class Workspace:
