@@ -12,7 +12,7 @@ from typing import Final
 from lsprotocol import types
 
 from osmosis_synthesize.document import Document
-from osmosis_synthesize.document.model import Entry
+from osmosis_synthesize.document.model import Entry, Problem
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.lsp.client import Abilities
@@ -40,6 +40,8 @@ class Reading:
     project: Project
     """With the open texts as they were then."""
     document: Document
+    problems: tuple[Problem, ...]
+    """Of the text itself; one that is no YAML shows what is left of its last slots."""
     survey: Survey
 
     @property
@@ -117,7 +119,9 @@ class Session:
         project = self.refreshed(ready.project)
         document = self.documents.read(text.path, text.text)
         survey = project.survey(Request((text.path,)), with_manifest=ready.has_manifest)
-        reading = self._readings[text.uri] = Reading(text, member, ready, project, document, survey)
+        reading = self._readings[text.uri] = Reading(
+            text, member, ready, project, document, self.documents.problems(text.path), survey
+        )
         return reading
 
     def refreshed(self, project: Project) -> Project:

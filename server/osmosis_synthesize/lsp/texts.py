@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from osmosis_synthesize.text import LineIndex, Position, PositionEncoding
+from osmosis_synthesize.text import LineIndex, Position, PositionEncoding, Span, TextEdit
 
 
 class Change(NamedTuple):
@@ -35,16 +35,26 @@ class OpenText:
         """Lines and positions of the text."""
         return LineIndex(self.text)
 
-    def changed(self, version: int, changes: Sequence[Change], encoding: PositionEncoding) -> OpenText:
-        """The document after some changes, each of which refers to the text that the one before it has left."""
+    def changed(
+        self, version: int, changes: Sequence[Change], encoding: PositionEncoding
+    ) -> tuple[OpenText, list[TextEdit]]:
+        """The document after some changes, and these as edits.
+
+        Each refers to the text that the one before it has left.
+        """
         lines = self.lines
+        edits: list[TextEdit] = []
         for change in changes:
-            if change.start is None or change.end is None:
-                lines = LineIndex(change.text)
-            else:
+            span = Span(0, len(lines.text))
+            if change.start is not None and change.end is not None:
                 start, end = lines.offset(change.start, encoding), lines.offset(change.end, encoding)
-                lines = LineIndex(lines.text[:start] + change.text + lines.text[max(start, end) :])
-        return OpenText(self.uri, self.path, self.language, version, lines.text)
+                span = Span(start, max(start, end))
+            text = lines.text[: span.start] + change.text + lines.text[span.end :]
+            lines = lines.edited(span, text)
+            edits.append(TextEdit(span, change.text))
+        new = OpenText(self.uri, self.path, self.language, version, lines.text)
+        new.__dict__["lines"] = lines
+        return new, edits
 
 
 class Texts:

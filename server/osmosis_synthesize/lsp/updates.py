@@ -128,7 +128,10 @@ def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> N
     text = session.texts.get(document.uri)
     if text is not None:
         changes = [convert.change(event) for event in params.content_changes]
-        session.texts.put(text.changed(document.version, changes, session.abilities.encoding))
+        changed, edits = text.changed(document.version, changes, session.abilities.encoding)
+        session.texts.put(changed)
+        for edit in edits:
+            session.documents.edited(text.path, edit)
         _text_changed(session, document.uri)
 
 

@@ -50,7 +50,7 @@ class Texts(Message, frozen=True):
 async def offer(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
     """The actions for a place or a selection."""
     reading = await session.read(params.text_document.uri)
-    if reading is None or not reading.ready.has_manifest:
+    if reading is None or not reading.ready.has_manifest or reading.document.broken:
         return []
     offers = _Offers(session, reading, params)
     actions = [action for action in offers.all() if _is_wanted(action, params.context.only)]

@@ -13,7 +13,7 @@ from osmosis_synthesize.lsp.wording import count, summed
 async def lenses(session: Session, params: types.CodeLensParams) -> list[types.CodeLens]:
     """The lenses of a schema file. Choosing one fills the entry's gaps."""
     reading = await session.read(params.text_document.uri)
-    if reading is None or not session.configuration.code_lens:
+    if reading is None or reading.document.broken or not session.configuration.code_lens:
         return []
     found: list[types.CodeLens] = []
     for entry in reading.document.entries:

@@ -60,7 +60,7 @@ class _Marks:
         self.severity = None if severity == "off" else types.DiagnosticSeverity[severity.capitalize()]
 
     def problems(self) -> Iterator[types.Diagnostic]:
-        for problem in self.reading.document.problems:
+        for problem in self.reading.problems:
             yield self._mark(
                 problem.span.start,
                 problem.span.end,
