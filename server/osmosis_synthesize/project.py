@@ -215,7 +215,7 @@ class Project:
             if self.index.is_editable(node)
             and (not request.select or selected_by(entry_key(node), node.unique_id, request.select))
         }
-        descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders)
+        descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders, _Mentions(self))
         found = differences(chosen, descriptions=descriptions, lineage=self.lineage)
         return tuple(
             sorted(found, key=lambda one: (one.column.file or Path(), one.column.line, one.column.character))
@@ -226,7 +226,7 @@ class Project:
         from osmosis_synthesize.engine.descriptions import Descriptions, Progress
         from osmosis_synthesize.engine.upstream import shared_upstream
 
-        descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders)
+        descriptions = Descriptions(self.index, self.drafts, self.root, self.placeholders, _Mentions(self))
         editable = {unique_id for unique_id, node in self.index.nodes.items() if self.index.is_editable(node)}
         return shared_upstream(
             gaps,
@@ -271,7 +271,7 @@ class Project:
         self._note_stale(by_node)
         return Work(
             self.index,
-            Descriptions(self.index, self.drafts, self.root, self.placeholders),
+            Descriptions(self.index, self.drafts, self.root, self.placeholders, _Mentions(self)),
             self.lineage,
             by_node,
             Style(
@@ -442,7 +442,7 @@ class Project:
             named = Path(os.path.realpath(self.root / node.schema_path))
             if named.exists() and _has_entry(self.drafts.get(named), key):
                 return named
-        for path in self._naming.get(node.name, ()):
+        for path in self.naming.get(node.name, ()):
             if _has_entry(self.drafts.get(path), key):
                 return path
         return None
@@ -471,7 +471,7 @@ class Project:
         return missing_columns(nodes, Place(key, path, document, entry), index=self.index, lineage=self.lineage)
 
     @cached_property
-    def _naming(self) -> Mapping[str, Sequence[Path]]:
+    def naming(self) -> Mapping[str, Sequence[Path]]:
         """The schema files in which a word stands that may be a node's name, by word. Reads them all, parses none."""
         naming: dict[str, list[Path]] = {}
         for path in self._schema_files:
@@ -519,6 +519,16 @@ def shown(path: Path) -> str:
     """A path as messages and reports have it: relative to the working folder if it lies below, else absolute; POSIX."""
     here = Path(os.path.realpath(Path.cwd()))
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
+
+
+class _Mentions:
+    """The schema files in which a node's name stands. They are read when this is first asked."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def get(self, name: str, /) -> Sequence[Path]:
+        return self._project.naming.get(name, ())
 
 
 def _has_entry(document: Document | None, key: EntryKey) -> bool:

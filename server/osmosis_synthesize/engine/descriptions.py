@@ -7,7 +7,7 @@ because the manifest holds rendered text and may be stale.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -33,6 +33,14 @@ class Documents(Protocol):
         ...
 
 
+class Mentions(Protocol):
+    """Where else the entry of a node may stand than where the manifest says."""
+
+    def get(self, name: str, /) -> Sequence[Path]:
+        """The schema files in which a node's name stands."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Located:
     """Where a node's properties stand: its entry, and for one version of a model the item of ``versions:`` too."""
@@ -53,21 +61,40 @@ class Located:
 class Descriptions:
     """What is described now. Reads each schema file it needs once, when it is first asked about."""
 
-    def __init__(self, index: Index, documents: Documents, project_dir: Path, placeholders: Collection[str]) -> None:
+    def __init__(
+        self,
+        index: Index,
+        documents: Documents,
+        project_dir: Path,
+        placeholders: Collection[str],
+        mentions: Mentions | None = None,
+    ) -> None:
         self.index = index
+        self.mentions = mentions
         self.documents = documents
         self.project_dir = project_dir
         self.placeholders = placeholders
         self.docs = DocBlocks(index)
         self._files: dict[str, Path] = {}
+        self._elsewhere: dict[str, Path | None] = {}
 
     def locate(self, node: Node) -> Located | None:
-        """The entry of a node of this project, in the schema file that the manifest names."""
-        if node.schema_path is None or node.schema_package != self.index.metadata.project_name:
-            return None
-        file = self._files.get(node.schema_path)
-        if file is None:
-            file = self._files[node.schema_path] = Path(os.path.realpath(self.project_dir / node.schema_path))
+        """The entry of a node of this project: in the schema file that the manifest names, or that has it since."""
+        located = None
+        if node.schema_path is not None and node.schema_package == self.index.metadata.project_name:
+            file = self._files.get(node.schema_path)
+            if file is None:
+                file = self._files[node.schema_path] = Path(os.path.realpath(self.project_dir / node.schema_path))
+            located = self._locate_in(file, node)
+        if located is None and self.mentions is not None and self.index.is_editable(node):
+            if node.unique_id not in self._elsewhere:
+                found = (file for file in self.mentions.get(node.name) if self._locate_in(file, node) is not None)
+                self._elsewhere[node.unique_id] = next(found, None)
+            elsewhere = self._elsewhere[node.unique_id]
+            located = self._locate_in(elsewhere, node) if elsewhere is not None else None
+        return located
+
+    def _locate_in(self, file: Path, node: Node) -> Located | None:
         document = self.documents.get(file)
         if document is None:
             return None
