@@ -106,7 +106,7 @@ class LineIndex:
         # A line break may join with, or part from, the character before or behind the span.
         first = self.line_of(max(changed.start - 1, 0))
         rest = self.line_of(min(changed.end + 1, len(self.text))) + 1
-        end = self._start(rest) + delta if rest < len(self._starts) else len(text)
+        end = self.line_start(rest) + delta if rest < len(self._starts) else len(text)
         kept = self._starts[: first + 1]
         below = self._starts[rest + 1 :]
         if self._moved_by:
@@ -122,7 +122,8 @@ class LineIndex:
         new._moved_by = self._moved_by + delta
         return new
 
-    def _start(self, line: int) -> int:
+    def line_start(self, line: int) -> int:
+        """Where a line begins."""
         start = self._starts[line]
         return start if line < self._moved_from else start + self._moved_by
 
@@ -140,8 +141,8 @@ class LineIndex:
 
     def line_span(self, line: int) -> Span:
         """The span of a line without its line break."""
-        start = self._start(line)
-        end = self._start(line + 1) if line + 1 < len(self._starts) else len(self.text)
+        start = self.line_start(line)
+        end = self.line_start(line + 1) if line + 1 < len(self._starts) else len(self.text)
         while end > start and self.text[end - 1] in "\r\n":
             end -= 1
         return Span(start, end)
@@ -154,7 +155,7 @@ class LineIndex:
         """Where ``offset`` is; offsets past the end mean the end."""
         offset = min(max(offset, 0), len(self.text))
         line = self.line_of(offset)
-        return Position(line, _units(self.text[self._start(line) : offset], encoding))
+        return Position(line, _units(self.text[self.line_start(line) : offset], encoding))
 
     def offset(self, position: Position, encoding: PositionEncoding = "utf-16") -> int:
         """The offset of a position; characters past the end of a line mean its end, lines past the last the end.

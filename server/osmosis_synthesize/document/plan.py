@@ -352,7 +352,7 @@ class _Planner:
         gap = newline if blank else ""
         line = self.lines.line_of(offset) + 1
         if line < self.lines.line_count:
-            at = self.lines.line_span(line).start
+            at = self.lines.line_start(line)
             self.replace(at, at, gap + lines + newline)
         else:  # the file's last line has no line break: it gets one, the new last line stays without
             at = len(self.text)

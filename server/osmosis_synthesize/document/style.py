@@ -97,7 +97,7 @@ def _width(widths: list[int]) -> int:
 
 def column_of(document: Document, offset: int) -> int:
     """How far ``offset`` is indented, as YAML counts it: a byte-order mark takes no place."""
-    start = document.lines.line_span(document.lines.line_of(offset)).start
+    start = document.lines.line_start(document.lines.line_of(offset))
     return offset - start - (1 if start == 0 and document.text.startswith("\ufeff") else 0)
 
 
