@@ -200,4 +200,6 @@ def _change(document: Document, gap: Gap, text: str | None) -> Change | str:
 
 
 def _new_column(gap: Gap, addition: Addition, text: str | None) -> NewColumn:
-    return NewColumn(gap.key, gap.column or "", text, addition.data_type, addition.after)
+    return NewColumn(
+        gap.key, gap.column or "", text, addition.data_type, addition.after, first=addition.after is None
+    )

@@ -315,23 +315,27 @@ class Project:
         # together; and the longer that takes, the less often it is done.
         pause = _PAUSE_SECONDS
         gathering = Gathering(run(self.work(gaps), caller))
+        order = {id(gap): number for number, gap in enumerate(gaps)}
         try:
             while heap := await gathering.next(pause):
                 started = time.monotonic()
-                edited = self._edit_in(heap)
+                edited = self._edit_in(heap, order)
                 if write:
                     self._write()
                 pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * (time.monotonic() - started))
                 for outcome in edited:
                     yield outcome
         finally:
-            self._edit_in(gathering.left)
+            self._edit_in(gathering.left, order)
             if write:
                 self._write()
             await gathering.aclose()
 
-    def _edit_in(self, outcomes: Sequence[NodeOutcome]) -> list[NodeOutcome]:
-        """The outcomes with what could be edited into the schema files; the rest stays a gap."""
+    def _edit_in(self, outcomes: Sequence[NodeOutcome], order: Mapping[int, int]) -> list[NodeOutcome]:
+        """The outcomes with what could be edited into the schema files; the rest stays a gap.
+
+        ``order`` is the place of each gap, by its ``id()``, among those asked for: new columns are added in that order.
+        """
         from osmosis_synthesize.engine.model import Unfilled
 
         # A column that was to be added is added, even if there is nothing to say about it yet.
@@ -339,6 +343,7 @@ class Project:
             *((proposal.gap, proposal.text) for outcome in outcomes for proposal in outcome.proposals),
             *((item.gap, None) for outcome in outcomes for item in outcome.unfilled if item.gap.addition is not None),
         ]
+        texts.sort(key=lambda text: order[id(text[0])])
         reasons = {id(gap): reason for (gap, _), reason in zip(texts, self.drafts.fill(texts), strict=True)}
         edited: list[NodeOutcome] = []
         for outcome in outcomes:

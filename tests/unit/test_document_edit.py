@@ -773,3 +773,34 @@ def test_what_was_filled_is_no_gap_any_more(text: str) -> None:
     again = parse(edit(document, [Fill(slot, "A text.") for slot in gaps]).text)
     assert not [slot for slot in again.slots() if is_gap(slot) and slot.blocked_by is None]
     assert edit(again, []).edits == ()
+
+
+FIRST_COLUMNS = {
+    "block": (
+        "models:\n  - name: m\n    columns:\n      # the key\n      - name: b\n      - name: d\n",
+        "models:\n  - name: m\n    columns:\n      - name: a\n        description: Text.\n      - name: a2\n"
+        "      # the key\n      - name: b\n      - name: c\n      - name: d\n",
+    ),
+    "flow": (
+        "models:\n  - name: m\n    columns: [{name: b}, {name: d}]\n",
+        "models:\n  - name: m\n    columns: [{name: a, description: Text.}, {name: a2}, {name: b}, {name: c}, {name: d}]\n",
+    ),
+    "flush, CRLF": (
+        "models:\r\n- name: m\r\n  columns: # all\r\n  - name: b\r\n  - name: d\r\n",
+        "models:\r\n- name: m\r\n  columns: # all\r\n  - name: a\r\n    description: Text.\r\n  - name: a2\r\n"
+        "  - name: b\r\n  - name: c\r\n  - name: d\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), FIRST_COLUMNS.values(), ids=FIRST_COLUMNS)
+def test_columns_before_the_first(before: str, after: str) -> None:
+    key = EntryKey("model", "m")
+    new = [
+        NewColumn(key, "a", "Text.", first=True),
+        NewColumn(key, "a2", first=True),
+        NewColumn(key, "c", after="b"),
+    ]
+    edited = edit(parse(before), new)
+    assert edited.rejected == ()
+    assert edited.text == after

@@ -320,6 +320,8 @@ class NewColumn:
     description: str | None = None
     data_type: str | None = None
     after: str | None = None
+    first: bool = False
+    """Before all columns that are there; ``after`` then says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

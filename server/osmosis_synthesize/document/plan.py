@@ -44,7 +44,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A new item of a list, behind the old item of index ``after`` (``None``: behind the last)."""
+    """A new item of a list, behind the old item of index ``after`` (``None``: behind the last, −1: before the first)."""
 
     data: dict[str, Data]
     after: int | None = None
@@ -204,7 +204,7 @@ class _Planner:
                     after[fold(named.value)] = index
         items: list[_Item] = []
         for column in columns:
-            index = after.get(fold(column.after)) if column.after is not None else None
+            index = -1 if column.first else after.get(fold(column.after)) if column.after is not None else None
             after[fold(column.name)] = index  # another new one may come behind this one
             items.append(_Item(column_data(column), index))
         return items
@@ -323,8 +323,11 @@ class _Planner:
     def add_in_brackets(self, sequence: Seq, items: Sequence[_Item]) -> None:
         for item in items:
             index = len(sequence.items) - 1 if item.after is None else item.after
-            at = content_end(sequence.items[index], self.text)
-            self.replace(at, at, ", " + flow(item.data, self.style))
+            if index < 0:
+                self.replace(sequence.items[0].start, sequence.items[0].start, flow(item.data, self.style) + ", ")
+            else:
+                at = content_end(sequence.items[index], self.text)
+                self.replace(at, at, ", " + flow(item.data, self.style))
             self.expect_item(sequence, index + 1, item)
 
     def add_in_lines(self, key: str, sequence: Seq, items: Sequence[_Item]) -> None:
@@ -337,8 +340,14 @@ class _Planner:
             blank = self.style.blank_between_columns if key == "columns" else key in SECTIONS.values()
         for item in items:
             index = len(sequence.items) - 1 if item.after is None else item.after
-            end = self.behind_comments(content_end(sequence.items[index], self.text), dash)
-            self.insert_lines(end, block_item(item.data, dash, gap, self.style), blank=blank)
+            written = block_item(item.data, dash, gap, self.style)
+            if index < 0:
+                at = self.before_comments(sequence.items[0].start)
+                self.replace(at, at, written + self.style.newline * (2 if blank else 1))
+            else:
+                self.insert_lines(
+                    self.behind_comments(content_end(sequence.items[index], self.text), dash), written, blank=blank
+                )
             self.expect_item(sequence, index + 1, item)
 
     def expect_item(self, sequence: Seq, index: int, item: _Item) -> None:
@@ -357,6 +366,13 @@ class _Planner:
         else:  # the file's last line has no line break: it gets one, the new last line stays without
             at = len(self.text)
             self.replace(at, at, newline + gap + lines)
+
+    def before_comments(self, offset: int) -> int:
+        """The start of the line of ``offset``, or of the comment and blank lines right above it."""
+        line = self.lines.line_of(offset)
+        while line > 0 and self.lines.line_text(line - 1).lstrip(" ")[:1] in {"", "#"}:
+            line -= 1
+        return self.lines.line_start(line)
 
     def behind_comments(self, offset: int, column: int) -> int:
         """``offset``, or the end of the comment lines below that are indented by more than ``column``."""
