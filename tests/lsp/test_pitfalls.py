@@ -188,12 +188,18 @@ async def test_10_lines_are_those_of_the_protocol(editor: Editor, demo: Path):
 
 async def test_11_no_text_of_the_users_reaches_a_log(demo: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.DEBUG):
-        server, session, _ = served()
+        server, session, wire = served()
         secret = "the-words-of-a-user"
         item = {"uri": uri(demo / RIDERS), "languageId": "yaml", "version": 1, "text": secret}
         send(server, {"method": "textDocument/didOpen", "params": {"textDocument": item}})
-        wrong = {"id": 3, "method": "workspace/executeCommand", "params": {"command": "none", "arguments": [secret]}}
-        send(server, wrong)
+
+        async def echo(arguments: list[Any]) -> Any:
+            return arguments
+
+        server.command("test.echo")(echo)
+        command = {"command": "test.echo", "arguments": [secret]}
+        send(server, {"id": 3, "method": "workspace/executeCommand", "params": command})
+        await Editor().until(lambda: wire.messages[-1].get("result") == [secret])
         await quiet(session)
 
     assert secret not in caplog.text

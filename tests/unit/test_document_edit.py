@@ -778,8 +778,10 @@ def test_what_was_filled_is_no_gap_any_more(text: str) -> None:
 FIRST_COLUMNS = {
     "block": (
         "models:\n  - name: m\n    columns:\n      # the key\n      - name: b\n      - name: d\n",
-        "models:\n  - name: m\n    columns:\n      - name: a\n        description: Text.\n      - name: a2\n"
-        "      # the key\n      - name: b\n      - name: c\n      - name: d\n",
+        (
+            "models:\n  - name: m\n    columns:\n      - name: a\n        description: Text.\n      - name: a2\n"
+            "      # the key\n      - name: b\n      - name: c\n      - name: d\n"
+        ),
     ),
     "flow": (
         "models:\n  - name: m\n    columns: [{name: b}, {name: d}]\n",
@@ -787,8 +789,10 @@ FIRST_COLUMNS = {
     ),
     "flush, CRLF": (
         "models:\r\n- name: m\r\n  columns: # all\r\n  - name: b\r\n  - name: d\r\n",
-        "models:\r\n- name: m\r\n  columns: # all\r\n  - name: a\r\n    description: Text.\r\n  - name: a2\r\n"
-        "  - name: b\r\n  - name: c\r\n  - name: d\r\n",
+        (
+            "models:\r\n- name: m\r\n  columns: # all\r\n  - name: a\r\n    description: Text.\r\n  - name: a2\r\n"
+            "  - name: b\r\n  - name: c\r\n  - name: d\r\n"
+        ),
     ),
 }
 

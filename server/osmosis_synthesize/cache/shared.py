@@ -170,7 +170,9 @@ class Cache:
         """What the cache holds."""
 
         def work(connection: sqlite3.Connection) -> CacheStats:
-            replies, size = connection.execute("SELECT coalesce(sum(replies), 0), coalesce(sum(size), 0) FROM reply_total").fetchone()
+            replies, size = connection.execute(
+                "SELECT coalesce(sum(replies), 0), coalesce(sum(size), 0) FROM reply_total"
+            ).fetchone()
             oldest, newest, cost = connection.execute(
                 """SELECT min(stored_at), max(stored_at), coalesce(sum(cost), 0)
                    FROM reply WHERE stored_at BETWEEN ? AND ?""",

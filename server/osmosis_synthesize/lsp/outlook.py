@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
 
 from osmosis_synthesize.engine.model import Gap, Plan
 from osmosis_synthesize.lsp.session import Reading, Session
@@ -11,6 +13,9 @@ from osmosis_synthesize.lsp.workspace import GapId, Way
 from osmosis_synthesize.manifest.staleness import staleness
 from osmosis_synthesize.names import short_name
 from osmosis_synthesize.project import Project
+
+_SHOWN_EVERY: Final = 1.0
+"""Seconds."""
 
 
 def ways_of(plan: Plan) -> dict[GapId, Way]:
@@ -32,22 +37,33 @@ def by_node(gaps: Sequence[Gap]) -> Mapping[str, list[Gap]]:
     return nodes
 
 
-async def work_out(session: Session, uri: str) -> bool:
-    """Look at one open file node by node, a piece of work for each, and say whether anything is known anew."""
+async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
+    """Look at one open file node by node, a piece of work for each; yields whenever something is known anew.
+
+    In a large file it yields every now and then, so that what is known can be shown.
+    """
     reading = await session.read(uri)
     if reading is None or not reading.ready.has_manifest:
-        return False
+        return
     project = session.refreshed(reading.project)
-    ways: dict[GapId, Way] = {}
-    for gaps in by_node(reading.gaps).values():
-        ways |= await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))
-    stale = await session.worker.do(lambda: _stale(reading))
     member, path = reading.member, reading.text.path
-    if member.ways.get(path) == ways and member.stale.get(path, ()) == stale:
-        return False
-    member.ways[path] = ways
+    stale = await session.worker.do(lambda: _stale(reading))
+    changed = member.stale.get(path, ()) != stale
     member.stale[path] = stale
-    return True
+    shown = time.monotonic()
+    for gaps in by_node(reading.gaps).values():
+        ways = await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))
+        known = member.ways.get(path, {})
+        if any(known.get(gap) != way for gap, way in ways.items()):
+            member.ways[path] = {**known, **ways}
+            changed = True
+        if changed and time.monotonic() - shown >= _SHOWN_EVERY:
+            yield
+            changed, shown = False, time.monotonic()
+    there = {gap.id for gap in reading.gaps}
+    member.ways[path] = {gap: way for gap, way in member.ways.get(path, {}).items() if gap in there}
+    if changed:
+        yield
 
 
 def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:

@@ -25,13 +25,11 @@ class RequestFailed(JsonRpcException):
     CODE = types.LSPErrorCodes.RequestFailed.value
 
 
-# Of open texts pygls would keep a second copy, broken into lines at U+2028 too, so that edits land in the wrong place. Of
-# progress it only knows futures of its own, and keeps them for ever.
+# Of open texts pygls would keep a second copy, broken into lines at U+2028 too, so that edits land in the wrong place.
 _OUR_OWN: Final = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
     types.TEXT_DOCUMENT_DID_CLOSE,
-    types.WINDOW_WORK_DONE_PROGRESS_CANCEL,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -154,8 +155,9 @@ def _text_changed(session: Session, uri: str, *, at_once: bool = False) -> None:
 
 
 async def _look_ahead(session: Session, uri: str) -> None:
-    if await work_out(session, uri):
-        await announce(session, [uri])
+    async with aclosing(work_out(session, uri)) as news:
+        async for _ in news:
+            await announce(session, [uri])
 
 
 async def announce(session: Session, uris: Iterable[str]) -> None:
