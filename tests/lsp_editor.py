@@ -195,6 +195,15 @@ class Editor:
 
         return await self.until(look)
 
+    async def planned(self, name: str) -> list[types.Diagnostic]:
+        """The diagnostics once it is known of every gap how it would be filled."""
+
+        def all_known(found: list[types.Diagnostic]) -> bool:
+            gaps = [item for item in found if item.code == "missing-description"]
+            return bool(gaps) and all(": " in item.message for item in gaps)
+
+        return await self.diagnosed(name, all_known)
+
     async def actions(
         self, name: str, start: types.Position, end: types.Position | None = None, only: list[str] | None = None
     ) -> list[types.CodeAction]:

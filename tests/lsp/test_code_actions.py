@@ -13,11 +13,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 RIDERS = "models/marts/dim_riders.yml"
 
 
-async def planned(editor: Editor, name: str) -> None:
-    """Wait until the server knows how the gaps of a file would be filled."""
-    await editor.diagnosed(name, lambda found: any("call" in item.message for item in found))
-
-
 def titled(actions: list[types.CodeAction], words: str) -> types.CodeAction:
     found = [action for action in actions if words in action.title]
     assert found, [action.title for action in actions]
@@ -26,7 +21,7 @@ def titled(actions: list[types.CodeAction], words: str) -> types.CodeAction:
 
 async def test_a_description_is_inherited_at_once_and_for_free(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     before = editor.texts[name]
 
     actions = await editor.actions(name, editor.place(name, "rider_name"))
@@ -52,7 +47,7 @@ async def test_one_description_is_generated_by_a_command_and_tagged_so(
     editor: Editor, demo: Path, llm: FakeLLMServer
 ):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     actions = await editor.actions(name, editor.place(name, "lifetime_value"))
     action = titled(actions, "Generate description for `lifetime_value`")
@@ -68,7 +63,7 @@ async def test_one_description_is_generated_by_a_command_and_tagged_so(
 
 async def test_a_model_is_filled_by_one_call_and_what_is_inherited(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     actions = await editor.actions(name, editor.place(name, "dim_riders"))
     action = titled(actions, "Generate 7 descriptions for `dim_riders`")
@@ -86,7 +81,7 @@ async def test_a_model_is_filled_by_one_call_and_what_is_inherited(editor: Edito
 
 async def test_a_selection_offers_just_its_columns(editor: Editor, demo: Path):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     actions = await editor.actions(
         name, editor.place(name, "rider_name"), editor.place(name, "plan_code", after=True)
@@ -100,7 +95,7 @@ async def test_a_selection_offers_just_its_columns(editor: Editor, demo: Path):
 
 async def test_what_an_editor_may_run_on_each_save_spends_nothing(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     actions = await editor.actions(name, types.Position(0, 0), only=["source.fixAll"])
 
@@ -112,7 +107,7 @@ async def test_what_an_editor_may_run_on_each_save_spends_nothing(editor: Editor
 
 async def test_a_doc_block_of_the_columns_name_is_offered(editor: Editor, demo: Path):
     name = editor.open(demo / "models/staging/_staging.yml")
-    await planned(editor, name)
+    await editor.planned(name)
     start = editor.texts[name].index("- name: stg_repairs")
     place = editor.position(editor.texts[name], editor.texts[name].index("bike_id", start))
 
@@ -128,7 +123,7 @@ async def test_typing_while_the_provider_answers_moves_the_edit_and_keeps_what_w
     editor: Editor, demo: Path, llm: FakeLLMServer
 ):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     target = {"uri": name, "node": "model.quayside.dim_riders"}
 
     def write() -> None:
@@ -149,7 +144,7 @@ async def test_typing_while_the_provider_answers_moves_the_edit_and_keeps_what_w
 
 async def test_all_gaps_of_a_project_are_filled_open_or_not(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     outcome = await editor.command("osmosis.generateProject", {"uri": name})
 

@@ -17,10 +17,6 @@ AUTOMATIC = types.InlineCompletionTriggerKind.Automatic
 INVOKED = types.InlineCompletionTriggerKind.Invoked
 
 
-async def planned(editor: Editor, name: str) -> None:
-    await editor.diagnosed(name, lambda found: any("call" in item.message for item in found))
-
-
 async def hovered(editor: Editor, name: str, words: str) -> str:
     params = types.HoverParams(types.TextDocumentIdentifier(name), editor.place(name, words))
     found = await editor.client.text_document_hover_async(params)
@@ -53,7 +49,7 @@ async def ghost(editor: Editor, name: str, words: str, kind: types.InlineComplet
 
 async def test_hover_tells_a_columns_lineage_tests_and_price(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     inherits = await hovered(editor, name, "rider_name")
     assert "**`dim_riders.rider_name`**" in inherits
@@ -73,7 +69,7 @@ async def test_hover_tells_a_columns_lineage_tests_and_price(editor: Editor, dem
 
 async def test_hover_says_nothing_elsewhere(editor: Editor, demo: Path):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     params = types.HoverParams(types.TextDocumentIdentifier(name), editor.place(name, "contains_pii"))
 
     assert await editor.client.text_document_hover_async(params) is None
@@ -81,7 +77,7 @@ async def test_hover_says_nothing_elsewhere(editor: Editor, demo: Path):
 
 async def test_a_lens_over_each_entry_fills_it(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
 
     params = types.CodeLensParams(types.TextDocumentIdentifier(name))
     lenses = list(await editor.client.text_document_code_lens_async(params) or [])
@@ -99,7 +95,7 @@ async def test_a_lens_over_each_entry_fills_it(editor: Editor, demo: Path, llm: 
 
 async def test_ghost_text_comes_by_itself_where_it_is_free(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     editor.edit(name, "- name: rider_name\n", "- name: rider_name\n        description: \n")
     before = editor.texts[name]
 
@@ -113,7 +109,7 @@ async def test_ghost_text_comes_by_itself_where_it_is_free(editor: Editor, demo:
 async def test_ghost_text_is_bought_only_where_it_was_asked_for(editor: Editor, demo: Path, llm: FakeLLMServer):
     llm.describe = lambda name: f"Bought: {name}."
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     editor.edit(name, "- name: monthly_fee\n", "- name: monthly_fee\n        description:\n")
     gap = "name: monthly_fee\n        description:"
     await editor.until(lambda: editor.texts[name].count(gap) == 1)
@@ -136,7 +132,7 @@ async def test_cancelled_ghost_text_stops_the_call(editor: Editor, demo: Path, l
         (demo / "dbt_project.yml").read_text("utf-8") + "      timeout: 600\n      cache: false\n", "utf-8"
     )
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     editor.edit(name, "- name: lifetime_value", "- name: lifetime_value\n        description: ")
     place = editor.place(name, "lifetime_value\n        description: ", after=True)
     params = types.InlineCompletionParams(
@@ -156,7 +152,7 @@ async def test_plain_completion_gives_the_free_text_and_the_price_of_another(
     editor: Editor, demo: Path, llm: FakeLLMServer
 ):
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     editor.edit(name, "- name: rider_name\n", "- name: rider_name\n        description:\n")
     editor.edit(name, "- name: lifetime_value", "- name: lifetime_value\n        description: ")
 
@@ -181,7 +177,7 @@ async def test_plain_completion_gives_the_free_text_and_the_price_of_another(
 async def test_the_status_counts_gaps_calls_and_money(editor: Editor, demo: Path, llm: FakeLLMServer):
     llm.describe = lambda name: f"Counted: {name}."
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     before = await editor.status()
     editor.statuses.clear()
 
@@ -202,7 +198,7 @@ async def test_the_status_counts_gaps_calls_and_money(editor: Editor, demo: Path
 async def test_what_was_spent_is_listed_and_the_cache_can_be_cleared(editor: Editor, demo: Path, llm: FakeLLMServer):
     llm.describe = lambda name: f"Listed: {name}."
     name = editor.open(demo / RIDERS)
-    await planned(editor, name)
+    await editor.planned(name)
     target = {"uri": name, "node": "model.quayside.dim_riders"}
     await editor.command("osmosis.generateModel", target)
 

@@ -73,9 +73,8 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
 
 def make_server() -> tuple[LanguageServer, Session]:
     """A server that is ready to be started, and its memory."""
-    # pygls logs whole messages, texts and all.
-    logging.getLogger("pygls").addHandler(logging.NullHandler())
-    logging.getLogger("pygls").propagate = False
+    # pygls logs whole messages, texts and all, its errors too.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL + 1)
     server = LanguageServer("osmosis-lsp", __version__, protocol_cls=Protocol)
     protocol = server.protocol
     assert isinstance(protocol, Protocol)
