@@ -12,8 +12,7 @@ import msgspec
 from osmosis_synthesize.errors import UsageError
 
 PROTOCOL_VERSION: Final = 1
-"""Raised when a message changes so that an older client would misread it. In the answer to ``initialize``, under
-``capabilities.experimental.osmosis.protocolVersion``, and in each status."""
+"""Raised when a message changes so that an older client would misread it. Each status carries it."""
 
 STATUS: Final = "osmosis/status"
 """Request (no parameters) and notification (to the client, when something has changed): :class:`Status`."""

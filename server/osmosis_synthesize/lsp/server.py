@@ -64,10 +64,10 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     messages.GENERATE_FILE: lambda session, arguments: generate.generate(session, "file", arguments),
     messages.GENERATE_PROJECT: lambda session, arguments: generate.generate(session, "project", arguments),
     messages.PREVIEW: generate.preview,
-    messages.CANCEL_ALL: generate.cancel_all,
     messages.SPEND: commands.spend,
     messages.CACHE_CLEAR: commands.cache_clear,
     messages.REFRESH: commands.refresh,
+    messages.CANCEL_ALL: generate.cancel_all,
 }
 
 

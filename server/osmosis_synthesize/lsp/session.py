@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
@@ -30,7 +30,7 @@ _PARSED_AT_ONCE: Final = 100_000
 """Characters up to which a text is parsed where it is needed: some 20 ms. Longer ones go to the worker."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """An open schema file at one version, and what was found in it."""
 
@@ -54,9 +54,16 @@ class Reading:
         """How they would be filled, as far as that has been worked out."""
         return self.member.ways.get(self.text.path, {})
 
-    def gaps_of(self, entry: Entry) -> list[Gap]:
+    @cached_property
+    def _gaps_by_key(self) -> Mapping[EntryKey, list[Gap]]:
+        gaps: dict[EntryKey, list[Gap]] = {}
+        for gap in self.gaps:
+            gaps.setdefault(gap.key, []).append(gap)
+        return gaps
+
+    def gaps_of(self, key: EntryKey) -> Sequence[Gap]:
         """The gaps of one entry; a model's own are not those of its versions."""
-        return [gap for gap in self.gaps if gap.key == entry.key]
+        return self._gaps_by_key.get(key, ())
 
     def entry_at(self, offset: int) -> Entry | None:
         """The innermost entry on whose lines ``offset`` lies."""
@@ -70,7 +77,7 @@ class Reading:
 
     def gap(self, key: EntryKey, column: str | None) -> Gap | None:
         """The gap of an entry or of one of its columns, by name."""
-        return next((gap for gap in self.gaps if gap.key == key and gap.column == column), None)
+        return next((gap for gap in self.gaps_of(key) if gap.column == column), None)
 
 
 class Session:

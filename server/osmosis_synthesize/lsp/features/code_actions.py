@@ -106,7 +106,7 @@ class _Offers:
             yield from self._several(selected)
         entry = self.reading.entry_at(self.start)
         if entry is not None:
-            gaps = self.reading.gaps_of(entry)
+            gaps = self.reading.gaps_of(entry.key)
             if len(gaps) > 1:
                 yield from self._entry(entry, gaps)
         if len(self.reading.gaps) > 1:
@@ -149,7 +149,7 @@ class _Offers:
         if free:
             yield self._free(f"Fill the {count(len(free), 'selected gap')} that cost nothing", free)
 
-    def _entry(self, entry: Entry, gaps: list[Gap]) -> Iterator[types.CodeAction]:
+    def _entry(self, entry: Entry, gaps: Sequence[Gap]) -> Iterator[types.CodeAction]:
         free = self._proposals(gaps)
         if free:
             yield self._free(f"Inherit {count(len(free), 'description')} for `{entry.key}`", free, kind=REWRITE)

@@ -17,7 +17,7 @@ async def lenses(session: Session, params: types.CodeLensParams) -> list[types.C
         return []
     found: list[types.CodeLens] = []
     for entry in reading.document.entries:
-        gaps = reading.gaps_of(entry)
+        gaps = reading.gaps_of(entry.key)
         if gaps:
             known = summed(way for gap in gaps if (way := reading.ways.get(gap.id)) is not None)
             title = count(len(gaps), "gap") + (f": {known}" if known else "")

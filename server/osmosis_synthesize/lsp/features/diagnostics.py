@@ -92,7 +92,7 @@ class _Marks:
             span = gap.slot.name_span
             yield self._mark(span.start, span.end, message, MISSING, self.severity, data)
         for entry in self.reading.document.entries:
-            gaps = [gap for gap in self.reading.gaps_of(entry) if gap.column is not None]
+            gaps = [gap for gap in self.reading.gaps_of(entry.key) if gap.column is not None]
             if len(gaps) > 1:
                 known = summed(way for gap in gaps if (way := ways.get(gap.id)) is not None)
                 message = f"{len(gaps)} columns of `{entry.key}` have no description" + (

@@ -70,7 +70,7 @@ def _said(session: Session, reading: Reading, entry: Entry, slot: Slot, node: No
 
 
 def _on_node(reading: Reading, entry: Entry, node: Node) -> Iterator[str]:
-    gaps = reading.gaps_of(entry)
+    gaps = reading.gaps_of(entry.key)
     yield f"**`{short_name(node.unique_id)}`** · {node.config.get('materialized') or node.resource_type}"
     known = summed(way for gap in gaps if (way := reading.ways.get(gap.id)) is not None)
     yield f"{count(len(gaps), 'gap')}{f': {known}' if known else ''}" if gaps else "Everything is described."
