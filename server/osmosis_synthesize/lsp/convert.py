@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,11 +19,9 @@ def uri_of(path: Path) -> str:
 
 
 def path_of(uri: str) -> Path | None:
-    """The file that a URI means; ``None`` where it is none."""
-    if not uri.startswith("file:"):
-        return None
-    path = to_fs_path(uri)
-    return Path(path) if path else None
+    """The file that a URI means, without symbolic links; ``None`` where it is none."""
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    return Path(os.path.realpath(path)) if path else None
 
 
 def position(offset: int, lines: LineIndex, encoding: PositionEncoding) -> types.Position:

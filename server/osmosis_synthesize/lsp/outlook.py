@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
+from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.engine.model import Gap, Plan
 from osmosis_synthesize.lsp.session import Reading, Session
-from osmosis_synthesize.lsp.workspace import GapId, Way
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way
 from osmosis_synthesize.manifest.staleness import staleness
 from osmosis_synthesize.names import short_name
-from osmosis_synthesize.project import Project
+from osmosis_synthesize.project import Project, Request
 
 _SHOWN_EVERY: Final = 1.0
 """Seconds."""
@@ -64,6 +66,30 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
     member.ways[path] = {gap: way for gap, way in member.ways.get(path, {}).items() if gap in there}
     if changed:
         yield
+
+
+async def work_out_model(session: Session, uri: str) -> bool:
+    """The same for an open file that defines a node, whose entry stands, or would stand, in a schema file."""
+    text = session.texts.get(uri)
+    member = session.workspace.member_of(text.path) if text is not None else None
+    if text is None or text.path.suffix.lower() not in NODE_SUFFIXES or member is None:
+        return False
+    if not isinstance(member.state, Ready) or not member.state.has_manifest:
+        return False
+    path, project = text.path, session.refreshed(member.state.project)
+    gaps = await session.worker.do(lambda: gaps_of_model(project, path))
+    ways = await session.worker.do(lambda: plan_now(session, project, gaps)) if gaps else {}
+    if (member.models.get(path), member.ways.get(path, {})) == (gaps, ways):
+        return False
+    member.models[path], member.ways[path] = gaps, ways
+    return True
+
+
+def gaps_of_model(project: Project, path: Path) -> tuple[Gap, ...]:
+    """The gaps of the nodes that the file at ``path`` defines; for the worker, since it may read every schema file."""
+    nodes = project.index.nodes_in_file(relative(path, project.root), project.layout.name)
+    ids = {node.unique_id for node in nodes if project.index.is_editable(node)}
+    return tuple(gap for gap in project.survey(Request((path,))).gaps if gap.unique_id in ids) if ids else ()
 
 
 def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:

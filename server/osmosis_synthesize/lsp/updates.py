@@ -17,10 +17,10 @@ from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import abilities_of
 from osmosis_synthesize.lsp.configuration import SECTION, read_configuration
 from osmosis_synthesize.lsp.features import diagnostics, status
-from osmosis_synthesize.lsp.outlook import work_out
+from osmosis_synthesize.lsp.outlook import work_out, work_out_model
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.texts import OpenText
-from osmosis_synthesize.lsp.workspace import Broken, Member, Ready, Unread
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Broken, Member, Ready, Unread
 
 _TYPING: Final = 0.2
 """Seconds without a change after which the outlook is worked out anew. Diagnostics do not wait for it."""
@@ -117,9 +117,8 @@ def did_open(session: Session, params: types.DidOpenTextDocumentParams) -> None:
     path = convert.path_of(document.uri)
     if path is None:
         return
-    real = Path(os.path.realpath(path))
-    session.texts.put(OpenText(document.uri, real, document.language_id, document.version, document.text))
-    look_after(session, real)
+    session.texts.put(OpenText(document.uri, path, document.language_id, document.version, document.text))
+    look_after(session, path)
     _text_changed(session, document.uri, at_once=True)
 
 
@@ -134,6 +133,9 @@ def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> N
         for edit in edits:
             session.documents.edited(text.path, edit)
         _text_changed(session, document.uri)
+        for other in session.texts:
+            if other.path.suffix.lower() in NODE_SUFFIXES and other.uri != document.uri:
+                _text_changed(session, other.uri)  # its entry may stand in the file that was changed
 
 
 def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> None:
@@ -155,6 +157,8 @@ def _text_changed(session: Session, uri: str, *, at_once: bool = False) -> None:
 
 
 async def _look_ahead(session: Session, uri: str) -> None:
+    if await work_out_model(session, uri):
+        await announce(session, [uri])
     async with aclosing(work_out(session, uri)) as news:
         async for _ in news:
             await announce(session, [uri])
@@ -165,13 +169,13 @@ async def announce(session: Session, uris: Iterable[str]) -> None:
     if not session.abilities.pull_diagnostics:
         for uri in uris:
             await diagnostics.publish(session, uri)
-    elif session.abilities.diagnostic_refresh:
-        session.jobs.restart("refresh", lambda: _refresh(session), name="refresh", after=0.02)
+    session.jobs.restart("refresh", lambda: _refresh(session), name="refresh", after=0.02)
     status.changed(session)
 
 
 async def _refresh(session: Session) -> None:
-    await _ask(session, types.WORKSPACE_DIAGNOSTIC_REFRESH, None)
+    if session.abilities.pull_diagnostics and session.abilities.diagnostic_refresh:
+        await _ask(session, types.WORKSPACE_DIAGNOSTIC_REFRESH, None)
     if session.abilities.lens_refresh:
         await _ask(session, types.WORKSPACE_CODE_LENS_REFRESH, None)
 
@@ -260,9 +264,8 @@ def did_change_watched_files(session: Session, params: types.DidChangeWatchedFil
             session.workspace.forget_folders()
             for text in session.texts:
                 look_after(session, text.path)
-        real = Path(os.path.realpath(path))
         for member in session.workspace:
-            if real.is_relative_to(member.root) or _is_artifact(member, real):
+            if path.is_relative_to(member.root) or _is_artifact(member, path):
                 reload(session, member, after=_SETTLING)
 
 

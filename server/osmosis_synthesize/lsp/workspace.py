@@ -26,6 +26,9 @@ Way = Proposal | Waiting | PlannedCall | Unfilled
 
 GapId = tuple[str, str | None]
 
+NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
+"""Of the files that define nodes, where schema files only describe them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unread:
@@ -62,6 +65,8 @@ class Member:
     """How the gaps of a schema file would be filled, by its path; as of the last time that was worked out."""
     stale: dict[Path, tuple[str, ...]] = field(default_factory=dict[Path, tuple[str, ...]])
     """The nodes of a schema file that the manifest knows in an older form."""
+    models: dict[Path, tuple[Gap, ...]] = field(default_factory=dict[Path, tuple[Gap, ...]])
+    """The gaps of the entries of the nodes that an open .sql, .py or .csv file defines, by its path."""
     loader: Loader | None = None
     artifacts: tuple[Path, Path | None] | None = None
     """The manifest and catalog that the loader reads."""
@@ -88,15 +93,19 @@ class Member:
         if self.loader.index is not None:
             project.index = self.loader.index
             before = self.state.project if isinstance(self.state, Ready) and self.state.has_manifest else None
-            same = before is not None and before.index is project.index
             # Set now, so that all views of the project share what is traced.
-            project.lineage = before.lineage if before is not None and same else project.lineage
+            project.lineage = before.lineage if before is not None and _is_alike(before, project) else project.lineage
         return Ready(project, self.loader.index is not None, self.loader.error)
 
     def stamps(self) -> tuple[object, ...]:
         """What tells whether its files have changed: settings, manifest and catalog. For the worker."""
         settings = (self.root / PROJECT_FILE, self.root / "vars.yml")
         return tuple(stamp_of(file) for file in (*settings, *filter(None, self.artifacts or ())))
+
+
+def _is_alike(before: Project, now: Project) -> bool:
+    """Whether what was traced in the one holds in the other."""
+    return before.index is now.index and before.layout.variables == now.layout.variables
 
 
 class Workspace:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 from lsprotocol import types
@@ -22,11 +23,11 @@ from osmosis_synthesize.lsp.edits import apply
 from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Left, Outcome, PlannedGap, Preview, Target, argument, plain
-from osmosis_synthesize.lsp.outlook import ways_of
+from osmosis_synthesize.lsp.outlook import gaps_of_model, ways_of
 from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import cost_of, count, filled_by
-from osmosis_synthesize.lsp.workspace import Ready, Way
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Ready, Way
 from osmosis_synthesize.project import Project, Request
 
 Scope = Literal["column", "model", "file", "project"]
@@ -75,26 +76,38 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
     Raises:
         UsageError: the file is no schema file of a project that could be loaded.
     """
-    if scope == "project":
-        path = convert.path_of(target.uri)
-        member = session.workspace.member_of(path) if path is not None else None
-        if member is None or not isinstance(member.state, Ready) or not member.state.has_manifest:
-            raise UsageError(f"{target.uri} belongs to no dbt project that is loaded.")
-        project = session.refreshed(member.state.project)
-        survey = await session.worker.do(lambda: project.survey(Request(whole_project=True)))
-        return project, list(survey.gaps)
-    reading = await session.read(target.uri)
-    if reading is None or not reading.ready.has_manifest:
-        raise UsageError(
-            f"{target.uri} is no open schema file of a dbt project whose manifest could be read.",
-            hint="Open it, and run `dbt parse` if there is no manifest yet.",
-        )
-    gaps = list(reading.gaps)
+    path = convert.path_of(target.uri)
+    if path is not None and (scope == "project" or path.suffix.lower() in NODE_SUFFIXES):
+        project, gaps = await _of_project(session, path, whole=scope == "project")
+    else:
+        project, gaps = await _of_schema_file(session, target.uri)
     if scope in {"model", "column"}:
         gaps = [gap for gap in gaps if gap.unique_id == target.node]
     if scope == "column":
         gaps = [gap for gap in gaps if gap.column == target.column]
-    return session.refreshed(reading.project), gaps
+    return project, gaps
+
+
+async def _of_project(session: Session, path: Path, *, whole: bool) -> tuple[Project, list[Gap]]:
+    """All gaps of the project that a file belongs to, or those of the nodes that the file defines."""
+    member = session.workspace.member_of(path)
+    if member is None or not isinstance(member.state, Ready) or not member.state.has_manifest:
+        raise UsageError(f"{path} belongs to no dbt project that is loaded.")
+    project = session.refreshed(member.state.project)
+    if not whole:
+        return project, list(await session.worker.do(lambda: gaps_of_model(project, path)))
+    survey = await session.worker.do(lambda: project.survey(Request(whole_project=True)))
+    return project, list(survey.gaps)
+
+
+async def _of_schema_file(session: Session, uri: str) -> tuple[Project, list[Gap]]:
+    reading = await session.read(uri)
+    if reading is None or not reading.ready.has_manifest:
+        raise UsageError(
+            f"{uri} is no open schema file of a dbt project whose manifest could be read.",
+            hint="Open it, and run `dbt parse` if there is no manifest yet.",
+        )
+    return session.refreshed(reading.project), list(reading.gaps)
 
 
 async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Outcome | OsmosisError:
