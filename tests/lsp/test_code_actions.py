@@ -152,3 +152,19 @@ async def test_all_gaps_of_a_project_are_filled_open_or_not(editor: Editor, demo
     assert outcome["left"] == []
     assert "int_repairs_by_bike" in (demo / "models/intermediate/int_models.yaml").read_text("utf-8")
     assert (demo / RIDERS).read_text("utf-8") != editor.texts[name]
+
+
+async def test_one_may_choose_among_texts_that_differ_upstream(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / "models/intermediate/int_models.yaml")
+    await editor.planned(name)
+
+    actions = await editor.actions(name, editor.place(name, "payment_id"))
+    assert len([action for action in actions if action.title.startswith("Use the description of")]) == 2
+    chosen = titled(actions, "Use the description of `billing.wallet_debits.debit_id`: Reference of the debit")
+    chosen = await editor.client.code_action_resolve_async(chosen)
+    assert chosen.edit is not None
+    assert editor.apply(chosen.edit)
+
+    line = """            description: "Reference of the debit in the wallet's own ledger."\n"""
+    assert "- name: payment_id\n" + line in editor.texts[name]
+    assert llm.requests == []

@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import relative
+from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan
 from osmosis_synthesize.lsp.session import Reading, Session
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way
@@ -90,6 +92,12 @@ def gaps_of_model(project: Project, path: Path) -> tuple[Gap, ...]:
     nodes = project.index.nodes_in_file(relative(path, project.root), project.layout.name)
     ids = {node.unique_id for node in nodes if project.index.is_editable(node)}
     return tuple(gap for gap in project.survey(Request((path,))).gaps if gap.unique_id in ids) if ids else ()
+
+
+def inheritance(project: Project, unique_id: str, column: str) -> Inheritance:
+    """What a column would inherit as things are, whether it has a text of its own or not; for the worker."""
+    descriptions = Descriptions(project.index, project.drafts, project.root, project.placeholders)
+    return inherit(unique_id, column, graph=project.index, lineage=project.lineage, texts=Progress(descriptions))
 
 
 def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:

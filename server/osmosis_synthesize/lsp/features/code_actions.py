@@ -13,11 +13,13 @@ import msgspec
 from lsprotocol import types
 
 from osmosis_synthesize.document.model import Entry
-from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Unfilled, Upstream
+from osmosis_synthesize.engine.inherit import Doubtful
+from osmosis_synthesize.engine.model import Alternative, Gap, PlannedCall, Proposal, Upstream
 from osmosis_synthesize.lsp import convert, messages
 from osmosis_synthesize.lsp.edits import propose, workspace_edit
 from osmosis_synthesize.lsp.features.diagnostics import MISSING, SOURCE
 from osmosis_synthesize.lsp.messages import Message, Target, plain
+from osmosis_synthesize.lsp.outlook import inheritance
 from osmosis_synthesize.lsp.session import Reading, Session
 from osmosis_synthesize.lsp.wording import cost_of, count, money
 from osmosis_synthesize.lsp.workspace import label_of
@@ -53,6 +55,7 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
     if reading is None or not reading.ready.has_manifest or reading.document.broken:
         return []
     offers = _Offers(session, reading, params)
+    await offers.look_upstream()
     actions = [action for action in offers.all() if _is_wanted(action, params.context.only)]
     if not session.abilities.resolves_edits:
         return [await resolve(session, action) for action in actions]
@@ -96,6 +99,17 @@ class _Offers:
         lines, encoding = reading.document.lines, session.abilities.encoding
         self.start = convert.offset(params.range.start, lines, encoding)
         self.end = convert.offset(params.range.end, lines, encoding)
+        self.alternatives: Sequence[Alternative] = ()
+
+    async def look_upstream(self) -> None:
+        """Find the texts among which the user may choose for the one gap that is selected."""
+        selected = self._selected()
+        project = self.reading.project
+        if len(selected) == 1 and (column := selected[0].column) is not None:
+            unique_id = selected[0].unique_id
+            if unique_id in project.index.nodes:
+                found = await self.session.worker.do(lambda: inheritance(project, unique_id, column))
+                self.alternatives = found.alternatives if isinstance(found, Doubtful) else ()
 
     def all(self) -> Iterator[types.CodeAction]:
         """From the nearest to the widest."""
@@ -130,8 +144,8 @@ class _Offers:
         name = label_of(gap)
         if isinstance(way, Proposal):
             yield self._free(_title(way, name), [way], preferred=True)
-        if isinstance(way, Unfilled):
-            for alternative in way.alternatives:
+        if gap.slot is not None and gap.slot.blocked_by is None:
+            for alternative in self.alternatives:
                 proposal = Proposal(gap, alternative.text, "inherited", alternative.upstream)
                 yield self._free(
                     f"Use the description of `{alternative.upstream.label}`: {_cut(alternative.text)}", [proposal]

@@ -11,11 +11,11 @@ from lsprotocol import types
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.cost.money import show
 from osmosis_synthesize.document import is_gap
-from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import latest, relative
-from osmosis_synthesize.engine.inherit import Inheritable, inherit
+from osmosis_synthesize.engine.inherit import Inheritable
 from osmosis_synthesize.engine.model import PlannedCall
 from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.outlook import inheritance
 from osmosis_synthesize.lsp.session import Reading, Session
 from osmosis_synthesize.lsp.wording import count, filled_by, summed
 from osmosis_synthesize.names import ColumnRef, short_name
@@ -98,10 +98,7 @@ def _on_column(reading: Reading, column: str, node: Node) -> Iterator[str]:
 def _upstream(reading: Reading, column: str, node: Node) -> Iterator[str]:
     """The text that the column would inherit, and how the one that it has compares with it."""
     project = reading.project
-    descriptions = Descriptions(project.index, project.drafts, project.root, project.placeholders)
-    found = inherit(
-        node.unique_id, column, graph=project.index, lineage=project.lineage, texts=Progress(descriptions)
-    )
+    found = inheritance(project, node.unique_id, column)
     own = next((slot.text for slot in _slots(reading, node, column) if not is_gap(slot, project.placeholders)), None)
     if isinstance(found, Inheritable) and found.text is not None:
         if own is None:
