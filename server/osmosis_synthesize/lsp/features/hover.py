@@ -41,7 +41,7 @@ async def hover(session: Session, params: types.HoverParams) -> types.Hover | No
     if not on_name and not (slot.state == "text" and slot.span.contains(offset)):
         return None
     entry = reading.document.entry(slot.key)
-    node = _node(reading, slot)
+    node = node_of(reading, slot)
     if entry is None or node is None:
         return None
     said = await session.worker.do(lambda: list(_said(session, reading, entry, slot, node)))
@@ -50,7 +50,7 @@ async def hover(session: Session, params: types.HoverParams) -> types.Hover | No
     return types.Hover(types.MarkupContent(kind, "\n\n".join(said)), convert.text_range(span, lines, encoding))
 
 
-def _node(reading: Reading, slot: Slot) -> Node | None:
+def node_of(reading: Reading, slot: Slot) -> Node | None:
     """The node that a slot describes; of several versions the latest that has the column."""
     project = reading.project
     path = relative(reading.text.path, project.root)
