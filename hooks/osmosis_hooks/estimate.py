@@ -25,6 +25,8 @@ def main(options: argparse.Namespace) -> int:
             plan = asyncio.run(project.plan(gaps, caller))
             for note in dict.fromkeys(project.notes):
                 print(note, file=sys.stderr)
+            if plan.calls and (problem := caller.problem()) is not None:
+                print(f"As things are, a run could make no call. {problem}", file=sys.stderr)
             said = lines(plan)
             if not options.upstream:
                 said[-1:-1] = [_saving(shared) for shared in project.shared_upstream(gaps)]

@@ -20,8 +20,9 @@ from osmosis_synthesize.project import Project, shown
 from osmosis_synthesize.report import Finished, report
 from osmosis_synthesize.store import Store
 
-_TOLD_EACH_TIME = 3
-"""A reason that more gaps than this have in common is told once, above the list of them."""
+_TOLD_EACH_TIME, _LONG = 3, 80
+"""A reason that more gaps than this have in common, or that is longer than so many characters, is told once, above the list
+of the gaps."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -81,9 +82,8 @@ async def fill(
 def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:
     """What was filled from where, what was not and why, and what it cost."""
     unfilled = [item for outcome in outcomes for item in outcome.unfilled]
-    common = {
-        reason for reason, times in Counter(item.reason for item in unfilled).items() if times > _TOLD_EACH_TIME
-    }
+    times = Counter(item.reason for item in unfilled)
+    common = {reason for reason in times if times[reason] > (_TOLD_EACH_TIME if len(reason) < _LONG else 1)}
     said = [
         (_place(proposal.gap, project), f"{proposal.gap.label} {_origin(proposal)}")
         for outcome in outcomes
@@ -105,7 +105,7 @@ def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None
             print(f"  {file}:{line}: {text}", file=out)
     for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
         print(note, file=sys.stderr)
-    print(summary(outcomes), file=out)
+    print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
 
 
 def _place(gap: Gap, project: Project) -> tuple[str, int]:

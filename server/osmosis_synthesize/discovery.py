@@ -251,7 +251,10 @@ class _Layout:
         for file in (self._root / PROJECT_FILE, self._root / VARS_FILE):
             try:
                 text = read_text(file)
-                found = parse_yaml(text).get("vars") if text is not None else None
+                data = parse_yaml(text) if text is not None else None
+                found = data.get("vars") if data is not None else None
+                if found is None and file.name == VARS_FILE:
+                    found = data  # that file may also hold the variables themselves
                 if found is not None and isinstance(found.data, Mapping):
                     variables |= to_plain(found)
             except YamlError as error:

@@ -30,13 +30,19 @@ class Drafts:
     """Every schema file that was looked at, by absolute path. ``buffers`` are texts that stand for their files.
 
     ``read`` parses the text of a file; a program that runs for long brings one that remembers what it has parsed.
+    ``forbidden`` says why a file must not be edited, if it must not: whatever a manifest says, nothing is written there.
     """
 
     def __init__(
-        self, buffers: Mapping[Path, str] | None = None, *, read: Callable[[Path, str], Document] | None = None
+        self,
+        buffers: Mapping[Path, str] | None = None,
+        *,
+        read: Callable[[Path, str], Document] | None = None,
+        forbidden: Callable[[Path], str | None] | None = None,
     ) -> None:
         self._buffers = buffers or {}
         self._read = read
+        self._forbidden = forbidden
         self._drafts: dict[Path, _Draft] = {}
         self._sources: dict[Path, Source] = {}
         self._unreadable: dict[Path, str] = {}

@@ -30,7 +30,7 @@ from osmosis_synthesize.engine.gaps import (
     survey,
 )
 from osmosis_synthesize.errors import UsageError, WriteError
-from osmosis_synthesize.names import EntryKey, short_name
+from osmosis_synthesize.names import EntryKey, ResourceType, short_name
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document import Document, Entry
@@ -104,12 +104,14 @@ class Project:
         self.settings = settings
         self.manifest_path = manifest or self.layout.manifest_path
         self.catalog_path = catalog or self.layout.catalog_path
-        self.drafts = Drafts(buffers)
+        self.drafts = Drafts(buffers, forbidden=self.layout.why_not_editable)
         self.notes: list[str] = [*self.layout.problems, *settings.warnings]
         """What the user should know and what stopped nothing, each once."""
         self._catalog_given = catalog is not None
         self.unreadable = False
-        """Whether a schema file that was asked for by name could not be read, or is no YAML."""
+        """Whether a schema file that was asked for could not be read, or is no YAML."""
+        self.seen = 0
+        """Places for a description that were looked at."""
 
     @cached_property
     def index(self) -> Index:
@@ -142,8 +144,7 @@ class Project:
         """
         index = self.index if with_manifest else None
         naming = Naming(index.metadata.project_name if index else self.layout.name, self.root, index)
-        nodes, files = self._expand(request, index)
-        named = {Path(os.path.realpath(path)) for path in request.files}
+        nodes, files, strangers = self._expand(request, index)
         if request.add_columns and request.whole_project and not request.select:
             self.lineage.trace(node.unique_id for node in nodes)  # of each it will be asked which columns it has
         gaps: list[Gap] = []
@@ -156,11 +157,11 @@ class Project:
                 continue  # it is gone since the manifest was written
             if document is None:
                 self.notes.append(self.drafts.unreadable[path])
-                self.unreadable = self.unreadable or path in named
+                self.unreadable = True
                 sound = False
                 continue
-            if document.problems and not document.entries:
-                self.unreadable = self.unreadable or path in named
+            if document.broken:
+                self.unreadable = True
             sound = sound and not document.problems
             for problem in document.problems:
                 line = document.lines.line_of(problem.span.start) + 1
@@ -173,7 +174,7 @@ class Project:
                 added = self._missing_columns(document, path, index, request.select)
                 gaps += added
                 slots += len(added)
-        for gap in self._undocumented(nodes):
+        for gap in (*self._undocumented(nodes), *strangers):
             named_by = selected_by(gap.key, gap.unique_id, request.select)
             if not request.select or named_by:
                 selected |= named_by
@@ -183,6 +184,7 @@ class Project:
                     added = self._columns_of(index.find(gap.key, package=self.layout.name), gap.key, gap.file)
                     gaps += added
                     slots += len(added)
+        self.seen += slots
         self._require_names(request, selected, strictly=request.whole_project and sound)
         return Survey(tuple(gaps), slots, frozenset(selected))
 
@@ -205,7 +207,7 @@ class Project:
         from osmosis_synthesize.engine.descriptions import Descriptions, entry_key
 
         self.survey(request)  # notes what cannot be read, and names that nothing bears
-        _, files = self._expand(request, self.index)
+        _, files, _ = self._expand(request, self.index)
         nodes = [
             node for path in files for node in self.index.nodes_in_file(relative(path, self.root), self.layout.name)
         ]
@@ -406,26 +408,32 @@ class Project:
         """The files that could not be written, and why."""
         return []
 
-    def _expand(self, request: Request, index: Index | None) -> tuple[list[Node], list[Path]]:
-        """The nodes that a request is about (where it names no schema file for them), and its schema files, each once."""
+    def _expand(self, request: Request, index: Index | None) -> tuple[list[Node], list[Path], list[Gap]]:
+        """What a request is about: nodes that may lack an entry, schema files, and the gaps of what nobody has parsed yet."""
         if request.whole_project:
             nodes = [node for node in index.nodes.values() if index.is_editable(node)] if index else []
-            return nodes, self._schema_files
+            return nodes, self._schema_files, []
         nodes: list[Node] = []
         files: list[Path] = []
+        strangers: list[Gap] = []
         for given in request.files:
             path = Path(os.path.realpath(given))
             if path.suffix.lower() in SCHEMA_SUFFIXES:
                 files.append(path)
             elif path.suffix.lower() in _NODE_SUFFIXES and index is not None:
                 found = index.nodes_in_file(relative(path, self.root), self.layout.name)
-                if not found and self._is_of_a_node(path):
+                kind = self._kind_of(path)
+                if not found and kind is not None:
                     self.notes.append(
                         f"{shown(path)} is not in the manifest. Run `dbt parse` to bring that up to date."
                     )
+                    key = EntryKey(kind, path.stem)
+                    home = self._naming_entry(key)
+                    files += [home] if home is not None else []
+                    strangers += [self._gap_of_stranger(key, path)] if home is None else []
                 nodes += found
                 files += [file for node in found if (file := self._file_of(node)) is not None]
-        return nodes, [path for path in dict.fromkeys(files) if self._may_edit(path)]
+        return nodes, [path for path in dict.fromkeys(files) if self._may_edit(path)], strangers
 
     def _undocumented(self, nodes: Sequence[Node]) -> list[Gap]:
         """The gaps of those nodes that no schema file of the project has an entry for, be the manifest stale or not."""
@@ -434,9 +442,23 @@ class Project:
             key = EntryKey(node.resource_type, node.name)
             if node.resource_type == "source" or not self.index.is_editable(node) or key in gaps:
                 continue
-            if self._file_of(node) is None:
-                gaps[key] = gap_of_undocumented(node, key, self._schema_file_for(node))
+            home = self._file_of(node)
+            source = self.root / node.path
+            if home is not None:
+                self._may_edit(home)  # notes it if not
+            elif source.is_file() and self._may_edit(source):  # otherwise it is gone, or none of the project's own
+                file = self._schema_file_in(posixpath.dirname(node.path), node.name)
+                if self._may_edit(file):
+                    gaps[key] = gap_of_undocumented(node, key, file)
         return list(gaps.values())
+
+    def _gap_of_stranger(self, key: EntryKey, path: Path) -> Gap:
+        """The gap of a node that neither the manifest nor a schema file knows; ``path`` is its own file."""
+        from osmosis_synthesize.engine.model import Gap
+
+        naming = Naming(self.layout.name, self.root)
+        folder = posixpath.dirname(relative(path, self.root))
+        return Gap(naming.unique_id(key, (), None), None, key, self._schema_file_in(folder, key.name), 1, 1, None)
 
     def _file_of(self, node: Node) -> Path | None:
         """The schema file with a node's entry: the one that the manifest names, or the one it has moved to since."""
@@ -447,10 +469,11 @@ class Project:
             named = Path(os.path.realpath(self.root / node.schema_path))
             if named.exists() and _has_entry(self.drafts.get(named), key):
                 return named
-        for path in self.naming.get(node.name, ()):
-            if _has_entry(self.drafts.get(path), key):
-                return path
-        return None
+        return self._naming_entry(key)
+
+    def _naming_entry(self, key: EntryKey) -> Path | None:
+        """The schema file that has an entry of this name."""
+        return next((path for path in self.naming.get(key.name, ()) if _has_entry(self.drafts.get(path), key)), None)
 
     def _missing_columns(self, document: Document, path: Path, index: Index, select: Sequence[str]) -> list[Gap]:
         """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
@@ -493,30 +516,41 @@ class Project:
         """By folder: the schema files that its nodes use, each with those nodes."""
         used: dict[str, dict[str, list[Node]]] = {}
         for node in self.index.nodes.values():
-            if node.resource_type != "source" and node.schema_path is not None and self.index.is_editable(node):
+            if (
+                node.resource_type != "source"
+                and node.schema_path is not None
+                and self.index.is_editable(node)
+                and self.layout.is_editable_path(self.root / node.schema_path)
+            ):
                 used.setdefault(posixpath.dirname(node.path), {}).setdefault(node.schema_path, []).append(node)
         return used
 
-    def _schema_file_for(self, node: Node) -> Path:
-        """The file in which a node's entry is made: the one that its folder's nodes use, in the folder's own style."""
-        folder = posixpath.dirname(node.path)
+    def _schema_file_in(self, folder: str, name: str) -> Path:
+        """The file in which an entry is made: the one that its folder's nodes use, in the folder's own style."""
         used = self._described_in.get(folder)
         if not used:
             return self.root / folder / self.settings.schema_file
         path, described = max(used.items(), key=lambda item: (len(item[1]), item[0]))
         if len(used) > 1 and len(described) == 1 and all(_is_named_after(*item) for item in used.items()):
-            return self.root / posixpath.dirname(path) / f"{node.name}{posixpath.splitext(path)[1]}"
+            return self.root / posixpath.dirname(path) / f"{name}{posixpath.splitext(path)[1]}"
         return Path(os.path.realpath(self.root / path))
 
-    def _is_of_a_node(self, path: Path) -> bool:
+    def _kind_of(self, path: Path) -> ResourceType | None:
+        """What dbt would make of a file by its folder; a snapshot is named in its file, and so is not told by it."""
         layout = self.layout
-        folders = (*layout.model_paths, *layout.seed_paths, *layout.snapshot_paths)
-        return any(is_below(path, Path(os.path.realpath(folder))) for folder in folders)
+        kinds: tuple[tuple[ResourceType, Sequence[Path]], ...] = (
+            ("model", layout.model_paths),
+            ("seed", layout.seed_paths),
+        )
+        for kind, folders in kinds:
+            if any(is_below(path, Path(os.path.realpath(folder))) for folder in folders):
+                return kind
+        return None
 
     def _may_edit(self, path: Path) -> bool:
         reason = self.layout.why_not_editable(path)
-        if reason is not None:
-            self.notes.append(f"{shown(path)} is passed over: {reason}.")
+        if reason is not None and (note := f"{shown(path)} is passed over: {reason}.") not in self.notes:
+            self.notes.append(note)
         return reason is None
 
 

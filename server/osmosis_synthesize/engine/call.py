@@ -194,6 +194,15 @@ class Caller:
         if self._provider is None:
             self._provider = self._create()
 
+    def problem(self) -> ProviderError | None:
+        """Why no call can work as things are (no key, a host that is not trusted, …); found without asking anybody."""
+        try:
+            if self._provider is None:
+                self._provider = self._create()
+        except ProviderError as error:
+            return error
+        return None
+
     async def aclose(self) -> None:
         """Give back the provider's connections."""
         if self._provider is not None:

@@ -182,7 +182,9 @@ def _from_repository(
         )
     vars_file = _read_file(project_dir / "vars.yml", findings)
     if vars_file is not None:
-        yield from _from_llm(_llm(vars_file, scope), Origin("vars.yml", project_dir / "vars.yml"), findings)
+        yield from _from_llm(
+            _llm(vars_file, scope, bare=True), Origin("vars.yml", project_dir / "vars.yml"), findings
+        )
 
 
 def _read_file(path: Path, findings: _Findings) -> Value | None:
@@ -195,9 +197,15 @@ def _read_file(path: Path, findings: _Findings) -> Value | None:
         return None
 
 
-def _llm(file: Value, project_name: str) -> Value | None:
-    """The ``llm:`` mapping. Variables under the project's own name win over global ones as a whole, as in dbt."""
-    for keys in (("vars", project_name), ("vars",)):
+def _llm(file: Value, project_name: str, *, bare: bool = False) -> Value | None:
+    """The ``llm:`` mapping. Variables under the project's own name win over global ones as a whole, as in dbt.
+
+    ``bare``: the file may also hold the variables themselves, without ``vars:`` above them.
+    """
+    places: list[tuple[str, ...]] = [("vars", project_name), ("vars",)]
+    if bare:
+        places += [(project_name,), ()]
+    for keys in places:
         for osmosis in ("dbt-osmosis", "dbt_osmosis"):
             found = file.get(*keys, osmosis)
             if found is not None:
