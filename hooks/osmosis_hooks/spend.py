@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,18 +26,24 @@ def main(options: argparse.Namespace) -> int:
         return 0
     for row in rows:
         print(_line(row))
-    total = sum((row.cost for row in rows), Decimal(0))
-    calls = sum(row.calls for row in rows)
-    print(
-        f"{usd(total)} in {count(calls, 'call')}, {sum(row.cached_calls for row in rows):,} more answered from the cache."
-    )
+    calls = count(sum(row.calls for row in rows), "call")
+    print(f"{_cost(rows)} in {calls}, {sum(row.cached_calls for row in rows):,} more answered from the cache.")
     return 0
+
+
+def _cost(rows: Sequence[Spend]) -> str:
+    """What some rows cost, and how much of that is unknown."""
+    total = sum((row.cost for row in rows), Decimal(0))
+    unpriced = sum(row.unpriced_calls for row in rows)
+    if not unpriced:
+        return usd(total)
+    return f"{usd(total)} and an unknown sum" if total else usd(None)
 
 
 def _line(row: Spend) -> str:
     unpriced = f", {count(row.unpriced_calls, 'call')} of unknown price" if row.unpriced_calls else ""
     return (
-        f"{usd(row.cost):>10}  {row.label}: {count(row.calls, 'call')}, {row.usage.input_tokens:,} tokens in, "
+        f"{_cost([row]):>10}  {row.label}: {count(row.calls, 'call')}, {row.usage.input_tokens:,} tokens in, "
         f"{row.usage.output_tokens:,} out, {row.cached_calls:,} from the cache{unpriced}"
     )
 
@@ -49,6 +56,6 @@ def _plain(row: Spend) -> dict[str, Any]:
         "input_tokens": row.usage.input_tokens,
         "cached_input_tokens": row.usage.cached_input_tokens,
         "output_tokens": row.usage.output_tokens,
-        "cost": float(row.cost),
+        "cost": float(row.cost) if row.cost or not row.unpriced_calls else None,
         "unpriced_calls": row.unpriced_calls,
     }

@@ -52,9 +52,11 @@ def make_caller(
     trusted = not settings.origin("pricing").from_repository
     prices = Prices(store, own if trusted else {})
 
+    made_from = config or provider_config(settings)
+
     def find_price() -> Price | None:
-        local = is_local(provider, settings.base_url)
-        return prices.price_of(provider, model, base_url=settings.base_url, local=local) or own.get(model)
+        local = is_local(provider, settings.base_url) or _is_local_third_party(made_from)
+        return prices.price_of(provider, model, base_url=made_from.base_url, local=local) or own.get(model)
 
     books = Books(
         ledger,
@@ -65,7 +67,7 @@ def make_caller(
     )
     return Caller(
         Author(provider, model),
-        lambda: create(config or provider_config(settings)),
+        lambda: create(made_from),
         books,
         cache=Cache(replies, books=store) if settings.cache else None,
         mode="dry-run" if mode == "call" and settings.dry_run else mode,
@@ -74,3 +76,17 @@ def make_caller(
         concurrency=settings.concurrency,
         prompts=prompts,
     )
+
+
+def _is_local_third_party(config: ProviderConfig) -> bool:
+    """Whether a provider that we do not know says of itself that it runs on this machine."""
+    from osmosis_synthesize.errors import ProviderError
+    from osmosis_synthesize.providers.known import KNOWN_PROVIDERS
+    from osmosis_synthesize.providers.registry import create
+
+    if config.name in KNOWN_PROVIDERS:
+        return False
+    try:
+        return create(config).local
+    except ProviderError:
+        return False  # the first call will say why

@@ -391,6 +391,23 @@ def _exclusive(folder: Path) -> Generator[None]:
 
     SQLite's own lock on an empty database beside it works on every system and ends with its holder.
     """
-    with closing(sqlite3.connect(folder / "lock.sqlite3", timeout=_BUSY_SECONDS, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")
+    path = folder / "lock.sqlite3"
+    try:
+        lock = _locked(path)
+    except sqlite3.DatabaseError as error:
+        if _code(error) not in _DAMAGED:
+            raise
+        path.unlink(missing_ok=True)  # it holds nothing; whoever else has it open is just as badly off
+        lock = _locked(path)
+    with closing(lock):
         yield
+
+
+def _locked(path: Path) -> sqlite3.Connection:
+    lock = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+    except BaseException:
+        lock.close()
+        raise
+    return lock

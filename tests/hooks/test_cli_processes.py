@@ -41,6 +41,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLLMServer]:
         yield server
 
 
+SECOND_KEY = "sk-made-up-too"
+
+
 def node_of(request: Recorded) -> str:
     found = re.search(r"^# \w+ (\S+)", request.prompt, re.MULTILINE)
     assert found is not None
@@ -82,12 +85,14 @@ def test_what_was_answered_before_a_kill_is_not_asked_again(
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=300)
         answered = in_ledger()
-        sent_then = len(server.requests)
+        monkeypatch.setenv("OPENAI_API_KEY", SECOND_KEY)
         if texts(root) != after:
             ended(start("run", "--all", cwd=root))
-        # Of a request that the kill cut in half only the head has come.
-        first = [request for request in server.requests[sent:sent_then] if request.body]
-        second = server.requests[sent_then:]
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
+        # Of a request that the kill cut in half only the head has come; and one may come late, so keys tell the runs apart.
+        both = [request for request in server.requests[sent:] if request.body]
+        second = [request for request in both if SECOND_KEY in request.headers.get("authorization", "")]
+        first = [request for request in both if request not in second]
         again = Counter(map(node_of, second))
         # Neither the very request, nor another one about the same node because some files were written already.
         assert not answered & again.keys()

@@ -476,3 +476,15 @@ async def test_entries_of_two_kinds_begin_one_new_file(tmp_path: Path, server: F
     text = (root / "models/_models.yml").read_text("utf-8")
     assert "models:\n  - name: m1\n" in text
     assert "snapshots:\n  - name: history\n" in text
+
+
+async def test_a_call_waits_for_room_that_others_give_back(tmp_path: Path, server: FakeLLMServer) -> None:
+    """Each call reserves far more than it costs: side by side they fit only one after the other, and all of them do."""
+    many = [table(f"t{at}", {"x": None}, sql="select 1 as x", description="It.") for at in range(6)]
+    prices = {"pricing": {MODEL: {"input": 1, "output": 10}}, "max_cost_per_run": 0.035}
+    shop = Shop(build(tmp_path, *many, settings=prices), server)
+    done = await shop.run()
+    assert len(done.filled) == 6
+    assert done.spent.cost is not None
+    assert done.spent.cost < Decimal("0.035")
+    assert server.most_at_once() < 6

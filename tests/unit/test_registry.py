@@ -141,6 +141,7 @@ SPEAKING = [name for name in registry.KNOWN_PROVIDERS if name != "facts"]
         "https://localhost.evil.example/",
         "https://127.0.0.1.evil.example/",
         "https://evilopenai.azure.com/",
+        "https://evil.openai.azure.com/",  # anybody can rent a name there
         "http://evil.localhost/v1",
         "https://api.openai.com:8443",
     ],
@@ -191,8 +192,6 @@ def test_what_is_no_plain_address_is_refused_whoever_wrote_it(name: str, url: st
     [
         ("openai", "https://api.openai.com/v1"),
         ("openai", "https://eu.api.openai.com/v1"),
-        ("azure", "https://ours.openai.azure.com"),
-        ("azure", "https://ours.cognitiveservices.azure.com/openai/v1"),
         ("anthropic", "https://api.anthropic.com"),
         ("gemini", "https://generativelanguage.googleapis.com/v1beta/openai"),
         ("openai", "http://127.0.0.1:4000/v1"),

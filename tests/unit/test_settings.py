@@ -615,8 +615,8 @@ def test_shapes_of_keys(text: str, key: bool) -> None:
         ("https://api.openai.com/v1", "anthropic", False),
         ("https://api.openai.com.evil.example/v1", "openai", False),
         ("https://evilapi.openai.com", "openai", False),
-        ("https://shop.openai.azure.com", "azure", True),
-        ("https://shop.openai.azure.us", "azure", True),
+        ("https://shop.openai.azure.com", "azure", False),  # anybody can rent a name there
+        ("https://shop.openai.azure.us", "azure", False),
         ("https://openai.azure.com", "azure", False),  # nobody's resource
         ("https://evil.api.anthropic.com", "anthropic", False),
         ("https://ollama.com", "ollama", True),

@@ -134,6 +134,8 @@ class Caller:
         self._slots = asyncio.Semaphore(concurrency)
         self._hopeless: ProviderError | None = None
         self._prompts = prompts
+        self._under_way = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     def declines(self) -> Declined | None:
         """Why no call will be made, whatever is asked; ``None`` if one may be."""
@@ -197,8 +199,7 @@ class Caller:
     def problem(self) -> ProviderError | None:
         """Why no call can work as things are (no key, a host that is not trusted, …); found without asking anybody."""
         try:
-            if self._provider is None:
-                self._provider = self._create()
+            self.open()
         except ProviderError as error:
             return error
         return None
@@ -218,14 +219,45 @@ class Caller:
                 if self.deterministic:
                     return Answer(await self._provider.complete(request), cached=False, spent=Spent())
                 estimate = self._books.estimator.request(request)
-                with self._books.budget.reserve(self._upper_bound(estimate, request)) as reservation:
-                    return await self._pay(self._provider, request, purpose, claim, reservation, estimate)
+                with await self._reserve(self._upper_bound(estimate, request)) as reservation:
+                    try:
+                        return await self._pay(self._provider, request, purpose, claim, reservation, estimate)
+                    finally:
+                        reservation.release()
+                        self._let_go()
             except BudgetExceeded as error:
                 return Declined(str(error))
             except ProviderError as error:
                 if isinstance(error, _HOPELESS):
                     self._hopeless = error
                 return _failed(error)
+
+    async def _reserve(self, upper_bound: Decimal | None) -> Reservation:
+        """Room in the budget. What does not fit beside the calls under way may fit once they are settled for less.
+
+        Raises:
+            BudgetExceeded: it does not fit although nothing else is under way.
+        """
+        while True:
+            try:
+                reservation = self._books.budget.reserve(upper_bound)
+            except BudgetExceeded:
+                if not self._under_way:
+                    raise
+                settled = asyncio.get_running_loop().create_future()
+                self._waiting.append(settled)
+                await settled
+            else:
+                self._under_way += 1
+                return reservation
+
+    def _let_go(self) -> None:
+        """A call is settled: whoever waits for room looks again."""
+        self._under_way -= 1
+        waiting, self._waiting = self._waiting, []
+        for settled in waiting:
+            if not settled.done():
+                settled.set_result(None)
 
     async def _pay(
         self,

@@ -86,7 +86,7 @@ _SURENESS: Final[tuple[How, ...]] = ("pass-through", "renamed", "cast", "union",
 # Words by which a text speaks of how a value is stored. After a cast it may be wrong.
 _STORAGE: Final = re.compile(
     r"\b(?:var)?char\b|\bstrings?\b|\bas text\b|\btext (?:field|column|value)\b|\bint(?:eger)?s?\b|\bbigint\b|\bnumeric\b"
-    r"|\bdecimals?\b|\bfloat(?:ing)?\b|\bbool(?:ean)?\b|\btimestamp(?:tz|_ntz|_ltz)?\b|\bdate ?time\b|\bepoch\b|\bunix\b"
+    r"|\bdecimals?\b|\bfloat(?:ing)?\b|\bbool(?:ean)?\b|\btrue\b|\bfalse\b|\btimestamp(?:tz|_ntz|_ltz)?\b|\bdate ?time\b|\bepoch\b|\bunix\b"
     r"|\bjson\b|\biso[- ]?8601\b|\bformat(?:ted|s)?\b|\bencoded\b|\bseriali[sz]ed\b|\bdata type\b|\btyped\b|\bstored as\b"
     r"|\b[yY]{2,4}[-/.]?[mM]{2}\b|\b(?:nano|micro|milli)?seconds since\b|\btime ?zone\b|\butc\b",
     re.IGNORECASE,
@@ -195,17 +195,28 @@ class _Search:
             return traced
         found = self._by_lineage(traced) if traced is not None else self._by_name(unique_id, column)
         if isinstance(found, Inheritable) and self._is_of_another_key(unique_id, column, found.text):
-            reason = f"the text of {found.upstream.label} speaks of its own table's key, and tables are joined here"
+            reason = f"the text of {found.upstream.label} speaks of its own table's key, and this may be another one"
             assert found.text is not None
             return Doubtful(reason, (Alternative(found.text, found.upstream),))
         return found
 
     def _is_of_another_key(self, unique_id: str, column: str, text: str | None) -> bool:
-        """Whether a text speaks of a key, and of several joined tables nothing says that it is the result's own."""
-        if not text or not _OWN_KEY.search(text):
+        """Whether a text speaks of a key, and nothing says that this column is the key of the result.
+
+        That is so where tables are joined: several of them, or one with itself, which then gives one column twice.
+        """
+        if not text or not _OWN_KEY.search(text) or fold(column) in map(fold, self.graph.primary_key(unique_id)):
             return False
         parents = [parent for parent in self.graph.parents(unique_id) if parent != unique_id]
-        return len(parents) > 1 and fold(column) not in map(fold, self.graph.primary_key(unique_id))
+        return len(parents) > 1 or self._is_taken_twice(unique_id, column)
+
+    def _is_taken_twice(self, unique_id: str, column: str) -> bool:
+        """Whether another column of the node is a copy of the very same one."""
+        node = self.lineage.get(unique_id)
+        own = node.column(column) if node is not None else None
+        if node is None or own is None or not own.sources:
+            return False
+        return any(other is not own and other.sources == own.sources and _passes_on(other) for other in node.columns)
 
     def _traced(self, unique_id: str, column: str) -> ColumnLineage | Nothing | None:
         """The column's lineage; ``None`` where only its name is known."""

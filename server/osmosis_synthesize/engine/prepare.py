@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from osmosis_synthesize.document.model import Entry
+from osmosis_synthesize.engine.compare import plain
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
-from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Known, Nothing, inherit
+from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Inheritance, Known, Nothing, inherit
 from osmosis_synthesize.engine.model import Alternative, Gap, Proposal, Unfilled, Upstream, Waiting
 from osmosis_synthesize.engine.osmosis_options import Options
 from osmosis_synthesize.engine.prompts import Context, Style, UpstreamColumn, select_upstream
@@ -104,9 +105,7 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
             unfilled.append(Unfilled(gap, gap.slot.blocked_by))
             continue
         if gap.column is not None:
-            found = inherit(
-                unique_id, gap.column, graph=work.index, lineage=work.lineage, texts=progress, options=work.options
-            )
+            found = _inherit(gap, gap.column, node, work, progress)
             if isinstance(found, Inheritable):
                 if found.text is None:
                     waiting.append(Waiting(gap, found.upstream))
@@ -213,6 +212,35 @@ def _upstream(
             text = work.descriptions.rendered(known.text, package)
             candidates.append(UpstreamColumn(parent, short_name(parent), name, text, weight))
     return select_upstream(candidates), exact
+
+
+def _inherit(gap: Gap, column: str, node: Node, work: Work, progress: Progress) -> Inheritance:
+    """What a gap inherits. A text that serves several versions of a model must be true of them all."""
+
+    def of(one: Node) -> Inheritance:
+        return inherit(
+            one.unique_id, column, graph=work.index, lineage=work.lineage, texts=progress, options=work.options
+        )
+
+    found = of(node)
+    if node.version is None or gap.key.version is not None or not isinstance(found, Inheritable):
+        return found
+    all_found = [found]
+    for version in work.index.find(gap.key, package=node.package_name):
+        located = work.descriptions.locate(version)
+        own = located.item.column(column) if located is not None and located.item is not None else None
+        if version.unique_id != node.unique_id and version.column(column) is not None and own is None:
+            theirs = of(version)
+            if not isinstance(theirs, Inheritable):
+                return Doubtful(f"in {short_name(version.unique_id)} {theirs.reason}", _as_alternatives(all_found))
+            all_found.append(theirs)
+    if len({plain(one.text) if one.text is not None else one.upstream for one in all_found}) > 1:
+        return Doubtful("the versions of the model take it from different columns", _as_alternatives(all_found))
+    return found
+
+
+def _as_alternatives(found: Sequence[Inheritable]) -> tuple[Alternative, ...]:
+    return tuple(Alternative(one.text, one.upstream) for one in found if one.text is not None)
 
 
 def _block(name: str, work: Work) -> UpstreamColumn:

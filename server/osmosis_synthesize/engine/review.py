@@ -23,7 +23,7 @@ _LIMIT: Final = 4000
 """Beyond this no description is a description."""
 
 _JINJA: Final = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
-_FENCE: Final = re.compile(r"```[\w-]*\n")
+_FENCE: Final = re.compile(r"```(?:[\w-]*\n)?")
 _SPACES: Final = re.compile(r"[ \t\f\v]+")
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 _SENTENCE_END: Final = re.compile(r"[.!?。！？](?=\s|\Z)|[。！？]")
@@ -34,7 +34,9 @@ _ADDRESSED: Final = re.compile(
     r"\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b"
     r"|\b(?:ignore|disregard|forget) (?:all |any |the |your )*(?:previous|prior|above|earlier) (?:instructions?|prompts?)\b"
     r"|\bI(?:'m| am) (?:sorry|unable)\b|\bI (?:cannot|can't|can not)\b"
-    r"|\b(?:system|developer) prompt\b",
+    r"|\b(?:system|developer) prompt\b"
+    r"|\bplease (?:contact|visit|see|click|run|install|download|send|email|call)\b|\bhttps?://|\bwww\."
+    r"|</?(?:script|iframe|img|style|a|div|span)\b",
     re.IGNORECASE,
 )
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})

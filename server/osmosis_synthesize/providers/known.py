@@ -55,8 +55,8 @@ KNOWN_PROVIDERS: Final[dict[str, KnownProvider]] = {
         "azure:AzureProvider",
         extra="openai",
         needs=("openai", "stamina"),
-        # Microsoft's own: whoever rents a resource below one of them never sees the keys sent to it.
-        hosts=("*.openai.azure.com", "*.cognitiveservices.azure.com", "*.services.ai.azure.com", "*.openai.azure.us"),
+        # No own hosts: anybody can rent a resource below Microsoft's domains, so an address that a repository chose is
+        # as strange as any other.
         key_variables=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
         base_url_variables=("AZURE_OPENAI_ENDPOINT",),
         option_variables=(
