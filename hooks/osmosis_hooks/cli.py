@@ -65,14 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_scope(run)
     _add_filling(run)
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
-    run.add_argument(
-        "--json",
-        type=Path,
-        nargs="?",
-        const=Path("-"),
-        metavar="PATH",
-        help="write a machine-readable report to PATH, or to standard output",
-    )
+    _add_json(run)
     run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
 
     check = commands.add_parser("check", help="list gaps, write nothing; exit 1 if there is one")
@@ -86,14 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list, instead of gaps, columns whose descriptions differ from those of the columns they are copies of",
     )
-    check.add_argument(
-        "--json",
-        type=Path,
-        nargs="?",
-        const=Path("-"),
-        metavar="PATH",
-        help="write a machine-readable report to PATH, or to standard output",
-    )
+    _add_json(check)
 
     estimate = commands.add_parser("estimate", help="what `run` would do, call by call, and cost; calls nobody")
     _add_scope(estimate)
@@ -130,7 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     spend.add_argument(
         "--by", choices=["model", "project", "node", "day"], default="model", help="default: %(default)s"
     )
-    spend.add_argument(
+    _add_json(spend)
+    return parser
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--json",
         type=Path,
         nargs="?",
@@ -138,7 +129,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="write a machine-readable report to PATH, or to standard output",
     )
-    return parser
 
 
 def _add_scope(command: argparse.ArgumentParser) -> None:

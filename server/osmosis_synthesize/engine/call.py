@@ -187,7 +187,7 @@ class Caller:
         self._books.ledger.record(self._entry(purpose, Usage(), Decimal(0), cache_hit=True))
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1))
 
-    def open(self) -> None:
+    def open(self) -> Provider:
         """Make the provider now, which imports its SDK, rather than at the first call: any thread may do this.
 
         Raises:
@@ -195,6 +195,7 @@ class Caller:
         """
         if self._provider is None:
             self._provider = self._create()
+        return self._provider
 
     def problem(self) -> ProviderError | None:
         """Why no call can work as things are (no key, a host that is not trusted, …); found without asking anybody."""
@@ -214,14 +215,13 @@ class Caller:
             if self._hopeless is not None:
                 return _failed(self._hopeless)
             try:
-                if self._provider is None:
-                    self._provider = self._create()
+                provider = self.open()
                 if self.deterministic:
-                    return Answer(await self._provider.complete(request), cached=False, spent=Spent())
+                    return Answer(await provider.complete(request), cached=False, spent=Spent())
                 estimate = self._books.estimator.request(request)
                 with await self._reserve(self._upper_bound(estimate, request)) as reservation:
                     try:
-                        return await self._pay(self._provider, request, purpose, claim, reservation, estimate)
+                        return await self._pay(provider, request, purpose, claim, reservation, estimate)
                     finally:
                         reservation.release()
                         self._let_go()
