@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
+from jsonschema import Draft202012Validator
 
 import osmosis_synthesize
 from osmosis_synthesize.lsp import messages
@@ -33,3 +37,31 @@ def test_each_command_is_described():
 def test_the_version_is_the_one_declared():
     assert f"**Protocol version: {messages.PROTOCOL_VERSION}.**" in PAGE
     assert f"`{messages.STATUS}`" in PAGE
+
+
+def test_each_command_is_declared_with_what_goes_in_and_comes_out():
+    server, _ = make_server()
+
+    assert [*messages.COMMANDS] == [*server.protocol.fm.commands]
+
+
+def test_the_messages_are_described_for_programs_too():
+    printed = subprocess.run(
+        [sys.executable, "-m", messages.__name__], check=True, capture_output=True, text=True, encoding="utf-8"
+    )
+    found = json.loads(printed.stdout)
+
+    assert found["protocolVersion"] == messages.PROTOCOL_VERSION
+    assert found["commands"]["osmosis.propose"] == {
+        "argument": {"$ref": "#/$defs/ProposeParams"},
+        "result": {"$ref": "#/$defs/Proposals"},
+    }
+    assert found["commands"]["osmosis.refresh"] == {"argument": {"type": "null"}, "result": {"type": "null"}}
+    assert found["notifications"]["osmosis/status"] == {"$ref": "#/$defs/Status"}
+    assert set(found["requests"]) == {"osmosis/status", "osmosis/languageModel"}
+    assert "inputTokens" in found["$defs"]["LanguageModelResult"]["properties"]
+    for schema in found["$defs"].values():
+        Draft202012Validator.check_schema(schema)
+    target = Draft202012Validator({"$ref": "#/$defs/Target", "$defs": found["$defs"]})
+    assert target.is_valid({"uri": "file:///a.yml", "node": None})
+    assert not target.is_valid({"uri": 1})

@@ -66,10 +66,17 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     messages.GENERATE_FILE: lambda session, arguments: generate.generate(session, "file", arguments),
     messages.GENERATE_PROJECT: lambda session, arguments: generate.generate(session, "project", arguments),
     messages.PREVIEW: generate.preview,
+    messages.PROPOSE: commands.not_yet,
+    messages.APPLY_TEXTS: commands.not_yet,
+    messages.COVERAGE: commands.not_yet,
     messages.SPEND: commands.spend,
     messages.CACHE_CLEAR: commands.cache_clear,
     messages.REFRESH: commands.refresh,
     messages.CANCEL_ALL: generate.cancel_all,
+    messages.PAUSE: commands.not_yet,
+    messages.MODELS: commands.not_yet,
+    messages.CHOOSE_PROVIDER: commands.not_yet,
+    messages.DBT_PARSE: commands.not_yet,
 }
 
 

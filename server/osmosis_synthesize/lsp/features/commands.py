@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from osmosis_synthesize.cost.ledger import Ledger
+from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import updates
 from osmosis_synthesize.lsp.messages import SpendLine, SpendParams, argument, plain
 from osmosis_synthesize.lsp.session import Session
@@ -44,3 +45,8 @@ async def refresh(session: Session, _: list[Any]) -> Any:
     for member in session.workspace:
         updates.reload(session, member)
     return None
+
+
+async def not_yet(_: Session, __: list[Any]) -> Any:
+    """A command that is declared, and not made yet."""
+    raise UsageError("This server does not have that command yet.")
