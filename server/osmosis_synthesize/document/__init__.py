@@ -1,29 +1,31 @@
 """YAML's side: schema files as slots, and edits to them. The only code that knows YAML.
 
-ruamel.yaml is imported when the first text is read, the code that edits when it is first asked for.
+Nothing is imported before it is asked for: ruamel.yaml comes with the first text that is read, the code that edits with
+the first edit, and who only glances at a text needs neither.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from osmosis_synthesize.document.model import (
-    Change,
-    Document,
-    Edited,
-    Entry,
-    Fill,
-    NewColumn,
-    NewEntry,
-    Problem,
-    Rejected,
-    Slot,
-    SlotState,
-)
-from osmosis_synthesize.document.reader import DEFAULT_PLACEHOLDERS, is_gap, is_placeholder, parse
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document.editor import edit, new_schema_file
+    from osmosis_synthesize.document.model import (
+        Change,
+        Document,
+        Edited,
+        Entry,
+        Fill,
+        NewColumn,
+        NewEntry,
+        Problem,
+        Rejected,
+        Slot,
+        SlotState,
+    )
+    from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
+    from osmosis_synthesize.document.reader import is_gap, parse
     from osmosis_synthesize.document.rereading import carried_over, reparse
 
 __all__ = [
@@ -48,14 +50,22 @@ __all__ = [
     "reparse",
 ]
 
+_MODULES = {
+    "DEFAULT_PLACEHOLDERS": "placeholders",
+    "carried_over": "rereading",
+    "edit": "editor",
+    "is_gap": "reader",
+    "is_placeholder": "placeholders",
+    "new_schema_file": "editor",
+    "parse": "reader",
+    "reparse": "rereading",
+}
+"""Where what has another home than ``model`` is defined."""
+
 
 def __getattr__(name: str) -> Any:
-    if name in {"edit", "new_schema_file"}:
-        from osmosis_synthesize.document import editor
-
-        return getattr(editor, name)
-    if name in {"carried_over", "reparse"}:
-        from osmosis_synthesize.document import rereading
-
-        return getattr(rereading, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'model')}"), name)
+    globals()[name] = value
+    return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -24,43 +23,9 @@ from osmosis_synthesize.document.nodes import (
     resolved,
 )
 from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL, Stretch, items_of, layout_of, list_in, stretches
+from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
 from osmosis_synthesize.names import EntryKey, ResourceType
 from osmosis_synthesize.text import LineIndex, Span
-
-DEFAULT_PLACEHOLDERS: Final = frozenset(
-    {
-        "-",
-        "...",
-        "…",
-        "?",
-        "n/a",
-        "na",
-        "no description",
-        "no description for this column",
-        "no description for this model",
-        "no description for this table",
-        "no description provided",
-        "none",
-        "not documented",
-        "null",
-        "pending",
-        "pending further documentation",
-        "placeholder",
-        "tba",
-        "tbc",
-        "tbd",
-        "to be defined",
-        "to be documented",
-        "to do",
-        "todo",
-        "undefined",
-        "undocumented",
-        "unknown",
-        "xxx",
-    }
-)
-"""Texts that people and tools leave where a description is missing; compared whole, without case, the blanks around
-them and the punctuation behind them."""
 
 # Every top-level key of a property file that dbt reads: what stands under another one is there to be referred to.
 # https://docs.getdbt.com/reference/configs-and-properties
@@ -72,9 +37,6 @@ _READ_BY_DBT: Final = frozenset(
     }
 )
 
-_DOC_CALL = re.compile(r"\{\{-?\s*doc\s*\(")
-_BLANKS = re.compile(r"\s+")
-
 
 def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> bool:
     """Whether a slot has no real description: absent, empty, blocked, or one of ``placeholders``.
@@ -83,21 +45,6 @@ def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> 
     ``{{ doc(…) }}`` is a description, in whatever way it is written.
     """
     return slot.text is None or is_placeholder(slot.text, placeholders)
-
-
-def is_placeholder(text: str, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> bool:
-    """Whether a text is blank or one of ``placeholders``, as a whole."""
-    words = _normal(text)
-    if not words:
-        return True
-    if placeholders is not DEFAULT_PLACEHOLDERS:
-        placeholders = {_normal(placeholder) for placeholder in placeholders}
-    return words in placeholders and _DOC_CALL.search(text) is None
-
-
-def _normal(text: str) -> str:
-    trimmed = _BLANKS.sub(" ", text).strip().lower()
-    return trimmed.rstrip(" .!?…:;,") or trimmed
 
 
 def parse(text: str) -> Document:
