@@ -1,4 +1,4 @@
-"""Reads source files exactly and writes them atomically."""
+"""Reads source files exactly, writes them atomically, and says their names."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def stamp_of(path: Path) -> Stamp | None:
         return _stamp(path.stat())
     except OSError:
         return None
+
+
+def shown(path: Path) -> str:
+    """A path as messages and reports have it: relative to the working folder if it lies below, else absolute; POSIX."""
+    here = Path(os.path.realpath(Path.cwd()))
+    return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 
 
 def read_source(path: Path) -> Source:

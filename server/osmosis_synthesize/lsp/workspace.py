@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -139,10 +138,7 @@ class Workspace:
 
 def view(project: Project, buffers: Mapping[Path, str], documents: Documents) -> Project:
     """The project with the open texts in place of their files, as it is now; edits to it touch nothing else."""
-    now = copy.copy(project)
-    now.drafts = Drafts(buffers, read=documents.read)
-    now.notes = []
-    return now
+    return project.with_drafts(Drafts(buffers, read=documents.read))
 
 
 def is_schema_file(project: Project, path: Path) -> bool:

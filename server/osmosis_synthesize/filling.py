@@ -1,0 +1,108 @@
+"""A run's last steps: texts are edited into the schema files, these are written, and what was lost on the way is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from osmosis_synthesize.drafts import Drafts
+from osmosis_synthesize.engine.model import Gap, NodeOutcome, Unfilled
+from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.gathering import Gathering
+
+_PAUSE_SECONDS: Final = 0.3
+"""How long finished texts may wait for others before they are written; what was paid for is in the cache meanwhile."""
+
+_PAUSE_FOR_WORK: Final = 9
+"""How many times as long as the last writing took; so it takes a tenth of the time at most."""
+
+
+async def fill(
+    outcomes: AsyncGenerator[NodeOutcome, None],
+    gaps: Sequence[Gap],
+    drafts: Drafts,
+    *,
+    unwritten: list[WriteError] | None,
+) -> AsyncGenerator[NodeOutcome, None]:
+    """Edit the texts of a run into the drafts; yields the outcome of each node once its texts are edited in.
+
+    Files are written as the run goes on, and in any case before it ends, be it by an error or a cancellation.
+
+    Args:
+        outcomes: what the engine makes of the gaps; closed in the end.
+        gaps: those asked for. New columns are added in their order.
+        drafts: the schema files.
+        unwritten: takes the files that could not be written; without it none is.
+    """
+    # Editing a file costs the same for one text as for hundreds, so outcomes that come close together are edited in
+    # together; and the longer that takes, the less often it is done.
+    pause = _PAUSE_SECONDS
+    gathering = Gathering(outcomes)
+    order = {id(gap): number for number, gap in enumerate(gaps)}
+    try:
+        while heap := await gathering.next(pause):
+            started = time.monotonic()
+            edited = _edit_in(heap, order, drafts)
+            if unwritten is not None:
+                unwritten += _write(drafts)
+            pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * (time.monotonic() - started))
+            for outcome in edited:
+                yield outcome
+    finally:
+        _edit_in(gathering.left, order, drafts)
+        if unwritten is not None:
+            unwritten += _write(drafts)
+        await gathering.aclose()
+
+
+def settled(outcome: NodeOutcome, drafts: Drafts, unwritten: Sequence[WriteError]) -> NodeOutcome:
+    """The outcome after the run: what did not reach its file, because that could not be written, is a gap again."""
+    reasons = {error.path: str(error) for error in unwritten}
+    lost = [
+        proposal
+        for proposal in outcome.proposals
+        if proposal.gap.file in reasons and not drafts.stands(proposal.gap, proposal.text)
+    ]
+    if not lost:
+        return outcome
+    kept = tuple(proposal for proposal in outcome.proposals if proposal not in lost)
+    failed = (Unfilled(proposal.gap, reasons[proposal.gap.file]) for proposal in lost)
+    return replace(outcome, proposals=kept, unfilled=(*outcome.unfilled, *failed))
+
+
+def _edit_in(outcomes: Sequence[NodeOutcome], order: Mapping[int, int], drafts: Drafts) -> list[NodeOutcome]:
+    """The outcomes with what could be edited into the schema files; the rest stays a gap.
+
+    ``order`` is the place of each gap, by its ``id()``, among those asked for: new columns are added in that order.
+    """
+    # A column that was to be added is added, even if there is nothing to say about it yet.
+    texts = [
+        *((proposal.gap, proposal.text) for outcome in outcomes for proposal in outcome.proposals),
+        *((item.gap, None) for outcome in outcomes for item in outcome.unfilled if item.gap.addition is not None),
+    ]
+    texts.sort(key=lambda text: order[id(text[0])])
+    reasons = {id(gap): reason for (gap, _), reason in zip(texts, drafts.fill(texts), strict=True)}
+    edited: list[NodeOutcome] = []
+    for outcome in outcomes:
+        done = tuple(proposal for proposal in outcome.proposals if reasons[id(proposal.gap)] is None)
+        failed = tuple(
+            Unfilled(proposal.gap, reason)
+            for proposal in outcome.proposals
+            if (reason := reasons[id(proposal.gap)]) is not None
+        )
+        edited.append(replace(outcome, proposals=done, unfilled=(*outcome.unfilled, *failed)))
+    return edited
+
+
+def _write(drafts: Drafts) -> list[WriteError]:
+    """Write what has changed. A file that cannot be written is given back, and keeps no other from being written."""
+    errors: list[WriteError] = []
+    while True:
+        try:
+            for _ in drafts.flush():
+                pass
+            return errors
+        except WriteError as error:
+            errors.append(error)

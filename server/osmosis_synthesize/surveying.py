@@ -1,0 +1,278 @@
+"""What a request is about: its schema files, its nodes, and the gaps that these have."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, is_below
+from osmosis_synthesize.discovery import Project as Layout
+from osmosis_synthesize.drafts import Drafts
+from osmosis_synthesize.engine.gaps import (
+    Naming,
+    Survey,
+    gap_of_undocumented,
+    latest,
+    relative,
+    selected_by,
+    survey,
+)
+from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.errors import UsageError
+from osmosis_synthesize.files import shown
+from osmosis_synthesize.homes import Homes, Mentions
+from osmosis_synthesize.names import EntryKey, ResourceType
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.document import Document, Entry
+    from osmosis_synthesize.manifest.index import Index
+    from osmosis_synthesize.manifest.lineage import Lineages
+    from osmosis_synthesize.manifest.model import Node
+
+_NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be filled or checked: some files, or the whole project; perhaps only some nodes of it."""
+
+    files: tuple[Path, ...] = ()
+    """Schema files, or files of nodes, which stand for their schema files; absolute."""
+    whole_project: bool = False
+    select: tuple[str, ...] = ()
+    """Names of nodes; empty for all."""
+    add_columns: bool = False
+    """Whether columns that the schema files lack are to be added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the manifest tells of a project."""
+
+    index: Index
+    homes: Homes
+    lineage: Lineages | None = None
+    """Which columns nodes have; not needed where none are to be added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where gaps are looked for."""
+
+    layout: Layout
+    root: Path
+    """The project's folder, without symbolic links."""
+    drafts: Drafts
+    mentions: Mentions
+    placeholders: Collection[str]
+    known: Known | None
+    """Without it only what the schema files themselves list is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a request means."""
+
+    nodes: tuple[Node, ...]
+    """Those that may lack an entry."""
+    files: tuple[Path, ...]
+    """The schema files, without symbolic links, each once."""
+    strangers: tuple[Gap, ...]
+    """The gaps of what nobody has parsed yet."""
+    notes: tuple[str, ...]
+    """What the user should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a survey has found."""
+
+    survey: Survey
+    notes: tuple[str, ...]
+    """What the user should know."""
+    unreadable: bool
+    """Whether a schema file that was asked for could not be read, or is no YAML."""
+
+
+def scope_of(request: Request, ground: Ground) -> Scope:
+    """The nodes and schema files that a request means."""
+    known = ground.known
+    if request.whole_project:
+        own = (node for node in known.index.nodes.values() if known.index.is_editable(node)) if known else ()
+        return Scope(tuple(own), tuple(ground.mentions.files), (), ())
+    nodes: list[Node] = []
+    files: list[Path] = []
+    strangers: list[Gap] = []
+    notes: list[str] = []
+    for given in request.files:
+        path = Path(os.path.realpath(given))
+        if path.suffix.lower() in SCHEMA_SUFFIXES:
+            files.append(path)
+        elif path.suffix.lower() in _NODE_SUFFIXES and known is not None:
+            found = known.index.nodes_in_file(relative(path, ground.root), ground.layout.name)
+            kind = _kind_of(path, ground.layout)
+            if not found and kind is not None:
+                notes.append(f"{shown(path)} is not in the manifest. Run `dbt parse` to bring that up to date.")
+                key = EntryKey(kind, path.stem)
+                home = ground.mentions.entry_of(key)
+                files += [home] if home is not None else []
+                strangers += [_gap_of_stranger(key, path, ground, known.homes)] if home is None else []
+            nodes += found
+            files += [file for node in found if (file := known.homes.of(node)) is not None]
+    editable = tuple(path for path in dict.fromkeys(files) if _may_edit(path, ground.layout, notes))
+    return Scope(tuple(nodes), editable, tuple(strangers), tuple(notes))
+
+
+def survey_of(request: Request, ground: Ground) -> Found:
+    """The gaps of a request, in the order of files and lines.
+
+    Raises:
+        UsageError: a name is selected that nothing in the whole project bears.
+    """
+    scope = scope_of(request, ground)
+    known = ground.known
+    if request.add_columns and request.whole_project and not request.select and known and known.lineage:
+        known.lineage.trace(node.unique_id for node in scope.nodes)  # of each it will be asked which columns it has
+    looked = _Looked(list(scope.notes))
+    for path in scope.files:
+        _look_at(path, request, ground, looked)
+    missing = _undocumented(scope.nodes, ground, known, looked.notes) if known is not None else []
+    for gap in (*missing, *scope.strangers):
+        named_by = selected_by(gap.key, gap.unique_id, request.select)
+        if not request.select or named_by:
+            looked.add(Survey((gap,), 1, frozenset(named_by)))
+            if request.add_columns and known is not None:
+                nodes = known.index.find(gap.key, package=ground.layout.name)
+                looked.add_columns(_columns_of(nodes, gap.key, gap.file, known))
+    unknown = [name for name in request.select if name not in looked.selected]
+    if unknown:
+        message = f"Nothing here is called {' or '.join(unknown)}."
+        if request.whole_project and looked.sound:
+            raise UsageError(message, hint="Name a model, seed, snapshot, source table or unique_id.")
+        looked.notes.append(message)
+    return Found(looked.survey(), tuple(looked.notes), looked.unreadable)
+
+
+class _Looked:
+    """What has been found so far."""
+
+    def __init__(self, notes: list[str]) -> None:
+        self.notes: Final = notes
+        self.unreadable = False
+        self.sound = True
+        """Whether every schema file could be read without a problem."""
+        self.selected: Final = set[str]()
+        self._gaps: Final[list[Gap]] = []
+        self._slots = 0
+
+    def add(self, found: Survey) -> None:
+        self._gaps.extend(found.gaps)
+        self._slots += found.slots
+        self.selected.update(found.selected)
+
+    def add_columns(self, missing: Sequence[Gap]) -> None:
+        self._gaps.extend(missing)
+        self._slots += len(missing)
+
+    def survey(self) -> Survey:
+        return Survey(tuple(self._gaps), self._slots, frozenset(self.selected))
+
+
+def _look_at(path: Path, request: Request, ground: Ground, looked: _Looked) -> None:
+    """Add what one schema file lacks."""
+    document = ground.drafts.get(path)
+    if document is None:
+        reason = ground.drafts.unreadable.get(path)
+        if reason is not None:  # otherwise it is gone since the manifest was written
+            looked.notes.append(reason)
+            looked.unreadable = True
+            looked.sound = False
+        return
+    looked.unreadable = looked.unreadable or document.broken
+    looked.sound = looked.sound and not document.problems
+    for problem in document.problems:
+        line = document.lines.line_of(problem.span.start) + 1
+        looked.notes.append(f"{shown(path)}:{line}: {problem.message}")
+    known = ground.known
+    index = known.index if known is not None else None
+    naming = Naming(index.metadata.project_name if index else ground.layout.name, ground.root, index)
+    looked.add(survey(document, path, naming=naming, placeholders=ground.placeholders, select=request.select))
+    if request.add_columns and known is not None:
+        looked.add_columns(_missing_columns(document, path, ground, known, request.select))
+
+
+def _undocumented(nodes: Sequence[Node], ground: Ground, known: Known, notes: list[str]) -> list[Gap]:
+    """The gaps of those nodes that no schema file of the project has an entry for, be the manifest stale or not."""
+    gaps: dict[EntryKey, Gap] = {}
+    for node in nodes:
+        key = EntryKey(node.resource_type, node.name)
+        if node.resource_type == "source" or not known.index.is_editable(node) or key in gaps:
+            continue
+        home = known.homes.of(node)
+        source = ground.root / node.path
+        if home is not None:
+            _may_edit(home, ground.layout, notes)  # notes it if not
+        elif source.is_file() and _may_edit(source, ground.layout, notes):  # otherwise gone, or not the project's own
+            file = known.homes.of_new(posixpath.dirname(node.path), node.name)
+            if _may_edit(file, ground.layout, notes):
+                gaps[key] = gap_of_undocumented(node, key, file)
+    return list(gaps.values())
+
+
+def _gap_of_stranger(key: EntryKey, path: Path, ground: Ground, homes: Homes) -> Gap:
+    """The gap of a node that neither the manifest nor a schema file knows; ``path`` is its own file."""
+    folder = posixpath.dirname(relative(path, ground.root))
+    unique_id = Naming(ground.layout.name, ground.root).unique_id(key, (), None)
+    return Gap(unique_id, None, key, homes.of_new(folder, key.name), 1, 1, None)
+
+
+def _kind_of(path: Path, layout: Layout) -> ResourceType | None:
+    """What dbt would make of a file by its folder; a snapshot is named in its file, and so is not told by it."""
+    kinds: tuple[tuple[ResourceType, Sequence[Path]], ...] = (
+        ("model", layout.model_paths),
+        ("seed", layout.seed_paths),
+    )
+    for kind, folders in kinds:
+        if any(is_below(path, Path(os.path.realpath(folder))) for folder in folders):
+            return kind
+    return None
+
+
+def _missing_columns(
+    document: Document, path: Path, ground: Ground, known: Known, select: Sequence[str]
+) -> list[Gap]:
+    """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
+    gaps: list[Gap] = []
+    for entry in document.entries:
+        nodes = known.index.find(entry.key, package=ground.layout.name, path=relative(path, ground.root))
+        if entry.slot is None or not nodes:
+            continue
+        if not select or selected_by(entry.key, latest(nodes).unique_id, select):
+            gaps += _columns_of(nodes, entry.key, path, known, document, entry)
+    return gaps
+
+
+def _columns_of(
+    nodes: Sequence[Node],
+    key: EntryKey,
+    path: Path,
+    known: Known,
+    document: Document | None = None,
+    entry: Entry | None = None,
+) -> Sequence[Gap]:
+    from osmosis_synthesize.engine.columns import Place, missing_columns
+
+    place = Place(key, path, document, entry)
+    return missing_columns(nodes, place, index=known.index, lineage=known.lineage or {})
+
+
+def _may_edit(path: Path, layout: Layout, notes: list[str]) -> bool:
+    """Whether a file may be edited; notes it if not."""
+    reason = layout.why_not_editable(path)
+    if reason is not None and (note := f"{shown(path)} is passed over: {reason}.") not in notes:
+        notes.append(note)
+    return reason is None
