@@ -132,28 +132,30 @@ class Cache:
         oldest_kept = time.time() - self._max_age
         store.write(lambda connection: connection.execute("DELETE FROM reply WHERE stored_at <= ?", (oldest_kept,)))
 
-    def get(self, key: str) -> CachedReply | None:
-        """The reply to a request, unless it is too old."""
-        return self._store.read(lambda connection: self._select(connection, key))
+    def get(self, key: str, *, newer_than: float = 0.0) -> CachedReply | None:
+        """The reply to a request, unless it is too old, or older than the caller wants it (seconds since 1970)."""
+        return self._store.read(lambda connection: self._select(connection, key, newer_than))
 
     def put(self, key: str, cached: CachedReply) -> None:
         """Keep a reply, in place of an older one to the same request."""
         self._store.write(lambda connection: _insert(connection, key, cached, self._max_bytes))
 
     @asynccontextmanager
-    async def claim(self, key: str) -> AsyncGenerator[Claim]:
+    async def claim(self, key: str, *, newer_than: float = 0.0) -> AsyncGenerator[Claim]:
         """Wait until the answer is there or it is for us to ask; see the module's own text.
+
+        A reply that is not ``newer_than`` that (seconds since 1970) is no answer; a new one takes its place.
 
         Leaving the block without :meth:`Claim.fulfil`, by an error or a cancellation too, passes the right on to
         the next who waits. If the owner is killed, others on its machine notice within a tenth of a second, and
         elsewhere when its lease runs out.
         """
         token = os.urandom(16).hex()
-        if (found := self.get(key)) is not None:
+        if (found := self.get(key, newer_than=newer_than)) is not None:
             yield Claim(self._store, self._books, key, token, self._max_bytes, found)
             return
         async with self._turn(key):
-            found = await self._acquire(key, token)
+            found = await self._acquire(key, token, newer_than)
             claim = Claim(self._store, self._books, key, token, self._max_bytes, found)
             if claim.reply is not None:
                 yield claim
@@ -257,23 +259,25 @@ class Cache:
             if waiting > 1:
                 self._turns[place] = lock, waiting - 1
 
-    async def _acquire(self, key: str, token: str) -> CachedReply | None:
+    async def _acquire(self, key: str, token: str, newer_than: float) -> CachedReply | None:
         """The reply once somebody has it; None as soon as the claim is ours."""
         from asyncio import sleep  # as above
 
         wait = _FIRST_WAIT
         while True:
-            if (reply := self.get(key)) is not None:
+            if (reply := self.get(key, newer_than=newer_than)) is not None:
                 return reply
             if not self._store.read(lambda connection: _is_held(connection, key)):
-                reply, ours = self._store.write(lambda connection: self._try(connection, key, token))
+                reply, ours = self._store.write(lambda connection: self._try(connection, key, token, newer_than))
                 if ours or reply is not None:
                     return reply
             await sleep(wait)
             wait = min(wait * 1.5, _LONGEST_WAIT)
 
-    def _try(self, connection: sqlite3.Connection, key: str, token: str) -> tuple[CachedReply | None, bool]:
-        reply = self._select(connection, key)
+    def _try(
+        self, connection: sqlite3.Connection, key: str, token: str, newer_than: float
+    ) -> tuple[CachedReply | None, bool]:
+        reply = self._select(connection, key, newer_than)
         if reply is not None or _is_held(connection, key):
             return reply, False
         connection.execute(
@@ -287,10 +291,11 @@ class Cache:
         now = time.time()
         return now - self._max_age, now + 86400.0
 
-    def _select(self, connection: sqlite3.Connection, key: str) -> CachedReply | None:
+    def _select(self, connection: sqlite3.Connection, key: str, newer_than: float) -> CachedReply | None:
+        oldest, newest = self._usable_times()
         row = connection.execute(
             f"SELECT {_COLUMNS} FROM reply WHERE key = ? AND stored_at BETWEEN ? AND ?",  # noqa: S608 - constants
-            (key, *self._usable_times()),
+            (key, max(oldest, newer_than), newest),
         ).fetchone()
         return None if row is None else _cached_reply(row)
 
