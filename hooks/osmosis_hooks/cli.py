@@ -33,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code. ``argv`` is without the program's name; ``None`` means the process's."""
     options = _parser().parse_args(argv)
     _mend_json(options)
+    if options.command == "check":
+        from osmosis_hooks.glance import all_described
+
+        if all_described(options):
+            return 0
     run: Callable[[argparse.Namespace], int] = import_module(f"osmosis_hooks.{options.command}").main
     from osmosis_synthesize.errors import OsmosisError
 
@@ -143,6 +148,11 @@ def _add_scope(command: argparse.ArgumentParser) -> None:
     command.add_argument("--manifest", type=Path, metavar="PATH", help="default: target/manifest.json")
     command.add_argument("--catalog", type=Path, metavar="PATH", help="default: target/catalog.json")
     command.add_argument("--all", action="store_true", help="every schema file of the project")
+    command.add_argument(
+        "--hook",
+        action="store_true",
+        help="pass over files that are none of a dbt project's own, instead of complaining; so pre-commit calls it",
+    )
     command.add_argument(
         "--select", action="append", default=[], metavar="NAME", help="only this node; may be repeated"
     )

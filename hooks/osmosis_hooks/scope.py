@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from osmosis_synthesize.discovery import find_project, projects_of
@@ -20,36 +21,42 @@ def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
         UsageError: nothing is named, or a file does not exist.
         ProjectError: a file belongs to no project, or its project cannot be read.
     """
-    files = _existing(options.files)
-    select = tuple(options.select)
-    add_columns = bool(vars(options).get("add_columns"))
-    if options.all and files:
+    asked = Request(select=tuple(options.select), add_columns=bool(vars(options).get("add_columns")))
+    if options.all and options.files:
         raise UsageError(
             "--all means every schema file, so files cannot be named with it.", hint="Leave one of them out."
         )
-    whole = options.all or (not files and bool(select))
-    if not files and not whole:
-        raise UsageError("Nothing to do: no file is named.", hint="Name schema files, or give --all.")
-    if whole:
+    if options.all or (asked.select and not options.files):
         root = options.project_dir or find_project(Path.cwd())
-        yield _open(root, options), Request(whole_project=True, select=select, add_columns=add_columns)
+        yield _open(root, options), replace(asked, whole_project=True)
         return
-    if options.project_dir is not None:
-        yield _open(options.project_dir, options), Request(files, select=select, add_columns=add_columns)
-        return
-    grouped = projects_of(files)
-    if grouped.outside:
-        raise ProjectNotFound(
-            f"{grouped.outside[0]} belongs to no dbt project: there is no dbt_project.yml in its folder or above it.",
-            hint="Name the project's folder with --project-dir.",
-        )
-    if len(grouped.projects) > 1 and (options.manifest or options.catalog):
+    if not options.files and not options.hook:
+        raise UsageError("Nothing to do: no file is named.", hint="Name schema files, or give --all.")
+    projects = _by_project(options)
+    if len(projects) > 1 and (options.manifest or options.catalog):
         raise UsageError(
             "The files belong to several projects, so one manifest or catalog cannot serve them all.",
             hint="Run once for each project.",
         )
-    for root, group in grouped.projects.items():
-        yield _open(root, options), Request(group, select=select, add_columns=add_columns)
+    for root, files in projects.items():
+        project = _open(root, options)
+        meant = tuple(file for file in files if project.layout.is_read(file)) if options.hook else files
+        if meant:
+            yield project, replace(asked, files=meant)
+
+
+def _by_project(options: argparse.Namespace) -> Mapping[Path, tuple[Path, ...]]:
+    """The named files by the root of their project. A hook passes over those that are gone or belong to none."""
+    files = _existing([file for file in options.files if not options.hook or file.is_file()])
+    if options.project_dir is not None:
+        return {options.project_dir: files}
+    grouped = projects_of(files)
+    if grouped.outside and not options.hook:
+        raise ProjectNotFound(
+            f"{grouped.outside[0]} belongs to no dbt project: there is no dbt_project.yml in its folder or above it.",
+            hint="Name the project's folder with --project-dir.",
+        )
+    return grouped.projects
 
 
 def _existing(files: list[Path]) -> tuple[Path, ...]:

@@ -16,6 +16,7 @@ from osmosis_synthesize.settings.yaml_file import Value, YamlError, parse_yaml, 
 PROJECT_FILE: Final = "dbt_project.yml"
 VARS_FILE: Final = "vars.yml"
 SCHEMA_SUFFIXES: Final = frozenset({".yml", ".yaml"})
+NODE_SUFFIXES: Final = frozenset({".sql", ".py", ".csv"})
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,20 @@ class Project:
     def is_editable_path(self, path: Path) -> bool:
         """Whether the file at ``path`` may be written."""
         return self.why_not_editable(path) is None
+
+    def is_read(self, path: Path) -> bool:
+        """Whether dbt reads the file at ``path`` as a schema file, a model, a seed or a snapshot, and it may be edited."""
+        suffix = path.suffix.lower()
+        if suffix in SCHEMA_SUFFIXES:
+            folders = self.source_paths
+        elif suffix in NODE_SUFFIXES:
+            folders = (*self.model_paths, *self.seed_paths, *self.snapshot_paths)
+        else:
+            return False
+        real = Path(os.path.realpath(path))
+        return any(is_below(real, Path(os.path.realpath(folder))) for folder in folders) and self.is_editable_path(
+            real
+        )
 
     @cached_property
     def _borders(self) -> tuple[tuple[tuple[Path, str], ...], tuple[Path, ...]]:
