@@ -29,7 +29,7 @@ from osmosis_synthesize.errors import (
     ProviderSetupError,
     ProviderTimeout,
 )
-from osmosis_synthesize.providers.base import Provider, Reply, Request, Usage
+from osmosis_synthesize.providers.base import Provider, Reply, Request, Stoppable, Usage
 
 Mode = Literal["call", "offline", "dry-run", "inherit-only"]
 """``offline``: only what needs no network. ``dry-run``: the cache answers, a provider is not called.
@@ -108,6 +108,8 @@ class Caller:
         base_url: str | None = None,
         concurrency: int = 8,
         prompts: Path | None = None,
+        anew: bool = False,
+        refuse: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Nothing is opened or imported until the first call.
 
@@ -121,6 +123,8 @@ class Caller:
             base_url: part of the cache key: the same model name may mean another model elsewhere.
             concurrency: calls under way at once.
             prompts: a folder for copies of what is sent and what comes back; nothing is written elsewhere.
+            anew: whether to ask what the cache could answer; the new reply takes the old one's place.
+            refuse: says, right before each call, why it may not be made now, if so.
         """
         self.author = author
         self.deterministic = deterministic
@@ -133,7 +137,10 @@ class Caller:
         self._provider: Provider | None = None
         self._slots = asyncio.Semaphore(concurrency)
         self._hopeless: ProviderError | None = None
+        self._stopped = False
         self._prompts = prompts
+        self._newer_than = time.time() if anew else 0.0
+        self._refuse = refuse
         self._under_way = 0
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -146,13 +153,15 @@ class Caller:
             return Declined(f"it is not in the cache, and {name} may not be called offline")
         if self._mode == "dry-run" and not self.deterministic:
             return Declined(f"dry run: {name} would be asked")
+        if self._stopped:
+            return _STOPPED
         return _failed(self._hopeless) if self._hopeless is not None else None
 
     def recall(self, request: Request) -> Answer | None:
         """The answer that the cache has, if there is one."""
         if self._cache is None or self._mode == "inherit-only":
             return None
-        found = self._cache.get(self._key(request))
+        found = self._cache.get(self._key(request), newer_than=self._newer_than)
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1)) if found is not None else None
 
     def forget(self, request: Request) -> None:
@@ -176,11 +185,11 @@ class Caller:
         if self._cache is None or self._mode == "inherit-only":
             return self.declines() or await self._call(request, purpose, None)
         key = self._key(request)
-        found = self._cache.get(key)
+        found = self._cache.get(key, newer_than=self._newer_than)
         if found is None:
             if declined := self.declines():
                 return declined
-            async with self._cache.claim(key) as claim:
+            async with self._cache.claim(key, newer_than=self._newer_than) as claim:
                 if claim.reply is None:
                     return await self._call(request, purpose, claim)
                 found = claim.reply
@@ -196,6 +205,22 @@ class Caller:
         if self._provider is None:
             self._provider = self._create()
         return self._provider
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is asked."""
+        return self._stopped
+
+    @property
+    def keeps(self) -> bool:
+        """Whether a call under way is worth its end although nobody waits for it: it is paid for, and the cache has it then."""
+        return self._cache is not None and self._provider is not None and not self._provider.local
+
+    def stop(self) -> None:
+        """Ask nothing more, and try nothing again. Calls under way go on."""
+        self._stopped = True
+        if isinstance(self._provider, Stoppable):
+            self._provider.stop()
 
     def problem(self) -> ProviderError | None:
         """Why no call can work as things are (no key, a host that is not trusted, …); found without asking anybody."""
@@ -218,9 +243,13 @@ class Caller:
                 provider = self.open()
                 if self.deterministic:
                     return Answer(await provider.complete(request), cached=False, spent=Spent())
+                if (reason := self._refuse()) is not None:
+                    return Declined(reason)
                 estimate = self._books.estimator.request(request)
                 with await self._reserve(self._upper_bound(estimate, request)) as reservation:
                     try:
+                        if self._stopped:
+                            return _STOPPED
                         return await self._pay(provider, request, purpose, claim, reservation, estimate)
                     finally:
                         reservation.release()
@@ -335,6 +364,9 @@ class Caller:
             outcome=outcome,
             estimated_input_tokens=estimate,
         )
+
+
+_STOPPED: Final = Declined("the run was stopped")
 
 
 def _failed(error: ProviderError) -> Declined:

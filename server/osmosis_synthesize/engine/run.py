@@ -19,7 +19,8 @@ async def run(work: Work, caller: Caller) -> AsyncGenerator[NodeOutcome, None]:
     """Yield the outcome of each node as soon as it is finished.
 
     A node waits for those of its ancestors that are in the request, and for nothing else; the caller bounds how many
-    calls are under way. Closing the iterator cancels what is under way; what was paid for is in the cache by then.
+    calls are under way. Once the caller is stopped, no further node is begun, and the run ends with those under way. Closing
+    the iterator cancels these; what was paid for is in the cache by then.
     """
     async with aclosing(_Run(work, caller).outcomes()) as outcomes:
         async for outcome in outcomes:
@@ -42,9 +43,9 @@ class _Run:
         ready = [unique_id for unique_id in self.work.order if not left[unique_id]]
         tasks: set[asyncio.Task[NodeOutcome]] = set()
         try:
-            while ready or tasks:
+            while tasks or (ready and not self.caller.stopped):
                 # Few more tasks than calls: a prepared prompt is large, and ten thousand of them need not wait in memory.
-                while ready and len(tasks) < 2 * self.caller.concurrency:
+                while ready and len(tasks) < 2 * self.caller.concurrency and not self.caller.stopped:
                     unique_id = ready.pop(0)
                     tasks.add(asyncio.create_task(self.node(unique_id), name=unique_id))
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -9,7 +9,10 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.engine.call import Caller
 
 T = TypeVar("T")
 
@@ -67,26 +70,37 @@ def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -
 class Run:
     """Something that calls a provider, and that the user may stop. What is done by then is kept."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str | int) -> None:
         """``token`` is that of its progress, by which the client names it."""
         self.token: Final = token
-        self.stopped = False
-        self._work: asyncio.Task[Any] | None = None
+        self._stop: Final = asyncio.get_running_loop().create_future()
 
-    async def wait_for(self, work: asyncio.Task[Any]) -> None:
-        """Wait until ``work`` has ended, be it of itself or because the run was stopped; its error is raised here."""
-        self._work = work
-        if self.stopped:
-            work.cancel()
-        await asyncio.wait({work})
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has had enough."""
+        return self._stop.done()
+
+    async def wait_for(self, work: asyncio.Task[Any], caller: Caller) -> bool:
+        """Wait until ``work``, a job that asks by way of ``caller``, has ended; its error is raised here.
+
+        Gives ``False`` at once if the run is stopped before that. Nothing more is asked then. A call under way that is
+        paid for in any case goes on beside, so that its reply reaches the cache; any other is cancelled.
+        """
+        await asyncio.wait({work, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            if caller.keeps:
+                caller.stop()
+            else:
+                work.cancel()
+            return False
         if not work.cancelled() and (error := work.exception()) is not None:
             raise error
+        return not work.cancelled()
 
     def stop(self) -> None:
-        """Cancel what is under way."""
-        self.stopped = True
-        if self._work is not None:
-            self._work.cancel()
+        """End the wait."""
+        if not self._stop.done():
+            self._stop.set_result(None)
 
 
 class Jobs:

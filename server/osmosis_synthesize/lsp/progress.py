@@ -21,13 +21,13 @@ class Progress:
     def __init__(self, session: Session, run: Run, *, shown: bool) -> None:
         self._session: Final = session
         self._run: Final = run
-        self._shown: Final = shown
+        self._shown = shown
 
     @classmethod
-    async def begin(cls, session: Session, run: Run, title: str) -> Progress:
-        """Have the client show it, with a way to stop the run."""
-        shown = False
-        if session.abilities.progress:
+    async def begin(cls, session: Session, run: Run, title: str, *, asked_for: bool = False) -> Progress:
+        """Have the client show it, with a way to stop the run. One that has ``asked_for`` it has given the run its token."""
+        shown = asked_for
+        if session.abilities.progress and not asked_for:
             params = types.WorkDoneProgressCreateParams(run.token)
             request = session.protocol.ask(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params)
             try:
@@ -44,8 +44,9 @@ class Progress:
         self._send(types.WorkDoneProgressReport(message=message, percentage=percentage))
 
     def end(self, message: str) -> None:
-        """Take it away."""
+        """Take it away. What is reported afterwards is not shown: the token means nothing any more."""
         self._send(types.WorkDoneProgressEnd(message=message))
+        self._shown = False
 
     def _send(
         self, value: types.WorkDoneProgressBegin | types.WorkDoneProgressReport | types.WorkDoneProgressEnd
@@ -56,6 +57,6 @@ class Progress:
 
 def stop(session: Session, params: types.WorkDoneProgressCancelParams) -> None:
     """The user has stopped a run."""
-    run = session.runs.get(str(params.token))
+    run = session.runs.get(params.token)
     if run is not None:
         run.stop()

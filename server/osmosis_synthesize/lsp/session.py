@@ -94,7 +94,7 @@ class Session:
         self.worker: Final = Worker()
         self.jobs: Final = Jobs(self._failed)
         self.started: Final = time.time()
-        self.runs: Final = dict[str, Run]()
+        self.runs: Final = dict[str | int, Run]()
         """Runs that call a provider, by the token of their progress."""
         self._readings: Final = dict[str, Reading]()
         self._told: Final = set[str]()

@@ -158,6 +158,15 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class Stoppable(Protocol):
+    """A provider that asks more than once, and can be told not to."""
+
+    def stop(self) -> None:
+        """Send nothing more. What is under way goes on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderConfig:
     """All a provider is made from. ``base_url_trusted`` says that the user, not the repository, chose the host."""

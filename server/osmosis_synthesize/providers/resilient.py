@@ -41,6 +41,7 @@ class Resilient:
         self._inner = inner
         self._config = config
         self._limiter = limiter or Limiter()
+        self._stopped = False
         self._closed: tuple[float, ProviderRateLimited] | None = None  # until when, and what the server said
         # stamina reports each retry as a warning; whoever called us gets the error, if there is one in the end.
         logging.getLogger("stamina").setLevel(logging.CRITICAL)
@@ -65,6 +66,10 @@ class Resilient:
         """Whether the inner provider always gives the same reply to the same request."""
         return self._inner.deterministic
 
+    def stop(self) -> None:
+        """Begin no further try. Those under way go on."""
+        self._stopped = True
+
     async def aclose(self) -> None:
         """Close the inner provider."""
         await self._inner.aclose()
@@ -88,7 +93,7 @@ class Resilient:
                     if not isinstance(error, ProviderError):
                         return False
                     last = error
-                    return _wait(error, _left(clock), jitter=config.retry_wait)
+                    return not self._stopped and _wait(error, _left(clock), jitter=config.retry_wait)
 
                 async for attempt in stamina.retry_context(
                     on=decide,
@@ -107,6 +112,8 @@ class Resilient:
     async def _try(self, request: Request, clock: asyncio.Timeout) -> Reply:
         async with self._place(clock) as started:
             self._refuse_while_closed()  # it may have closed while this call was queueing
+            if self._stopped:
+                raise ProviderError(f"{self.name} ({self.model}) was not asked any more: the run was stopped.")
             try:
                 async with asyncio.timeout(self._config.timeout):
                     reply = await self._inner.complete(request)

@@ -6,19 +6,15 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import aclosing
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from lsprotocol import types
 
-from osmosis_synthesize.cost.money import show
-from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCall, Proposal, Spent, Unfilled, Waiting
-from osmosis_synthesize.engine.run import run as run_engine
-from osmosis_synthesize.errors import OsmosisError, ProviderError, UsageError
+from osmosis_synthesize.errors import OsmosisError, UsageError
 from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.edits import apply
 from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
@@ -124,12 +120,9 @@ async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Out
 async def _fill_gaps(session: Session, run: Run, project: Project, gaps: Sequence[Gap]) -> Outcome:
     title = f"Describing {gaps[0].label}" if len(gaps) == 1 else f"Describing {count(len(gaps), 'gap')}"
     progress = await Progress.begin(session, run, title)
-    caller = project.caller(session.store)
-    outcomes: list[NodeOutcome] = []
     said = "stopped"
     try:
-        collecting = session.jobs.start(_collect(session, project, gaps, caller, outcomes, progress), name="asking")
-        await run.wait_for(collecting)
+        outcomes = await ask(session, run, project, gaps, progress)
         proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
         texts = [(proposal.gap, proposal.text) for proposal in proposals]
         reasons = await apply(session, session.refreshed(project), texts, f"Describe {count(len(texts), 'gap')}")
@@ -140,34 +133,6 @@ async def _fill_gaps(session: Session, run: Run, project: Project, gaps: Sequenc
         return outcome
     finally:
         progress.end(said)
-        await caller.aclose()
-
-
-async def _collect(
-    session: Session,
-    project: Project,
-    gaps: Sequence[Gap],
-    caller: Caller,
-    outcomes: list[NodeOutcome],
-    progress: Progress,
-) -> None:
-    """Fill the gaps one node after the other; what is done is in ``outcomes`` even if this is cancelled."""
-    # The plan reads and traces, in the worker, all that the run will need; importing an SDK takes as long as a call.
-    work = await session.worker.do(partial(project.work, gaps))
-    plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, project.caller(session.store))))
-    if plan.calls:
-        try:
-            await session.worker.do(caller.open)
-        except ProviderError:
-            pass  # each call is declined with this error, and what is free is filled all the same
-    spent = Spent()
-    done = 0
-    async with aclosing(run_engine(work, caller)) as finished:
-        async for outcome in finished:
-            outcomes.append(outcome)
-            spent += outcome.spent
-            done += len(outcome.proposals) + len(outcome.unfilled)
-            progress.report(f"{done} of {len(gaps)}, {show(spent.cost)} spent", 100 * done // max(len(gaps), 1))
 
 
 def _outcome(outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None], *, stopped: bool) -> Outcome:
