@@ -170,6 +170,8 @@ class NodeLineage(msgspec.Struct, frozen=True):
     group_by: tuple[str, ...] = ()
     """Output names or expressions of the final query's ``group by``."""
     distinct: bool = False
+    rows: str | None = None
+    """All of its query but what it selects, as SQL; only where expressions are written whole, to be compared."""
 
     def column(self, name: str) -> ColumnLineage | None:
         """A column by name, without case."""

@@ -68,6 +68,7 @@ class Lineages(Mapping[str, NodeLineage]):
         variables: Mapping[str, Any] | None = None,
         time_limit: float = TIME_LIMIT,
         cache: Path | None = None,
+        whole: bool = False,
     ) -> None:
         """Nothing is read yet.
 
@@ -76,11 +77,13 @@ class Lineages(Mapping[str, NodeLineage]):
             variables: the project's ``vars``, which the manifest does not hold, as plain values.
             time_limit: seconds for one node.
             cache: the file in which lineages are kept for later, by this and any other project; ``None`` for none.
+            whole: as :class:`~osmosis_synthesize.manifest.lineage.task.Setting` has it.
         """
         self._index: Final = index
         self._variables: Final = dict(variables or {})
         self._time_limit: Final = time_limit
         self._cache_file: Final = cache
+        self._whole: Final = whole
         self._traced: Final = dict[str, NodeLineage]()
         self._schema: Final = dict[str, tuple[str, ...]]()
         self._declared: Final = dict[str, tuple[str, ...]]()
@@ -247,14 +250,22 @@ class Lineages(Mapping[str, NodeLineage]):
     @cached_property
     def _for_sql(self) -> _Tools:
         """Without macros, which take longer to read than most projects' questions to answer."""
-        return self._tools_for(Setting(self._index.metadata.adapter_type, time_limit=self._time_limit))
+        adapter = self._index.metadata.adapter_type
+        return self._tools_for(Setting(adapter, time_limit=self._time_limit, whole=self._whole))
 
     @cached_property
     def _for_jinja(self) -> _Tools:
         metadata = self._index.metadata
         macros = sorted(self._index.macros.values(), key=lambda macro: macro.unique_id)
         return self._tools_for(
-            Setting(metadata.adapter_type, metadata.project_name, self._variables, tuple(macros), self._time_limit)
+            Setting(
+                metadata.adapter_type,
+                metadata.project_name,
+                self._variables,
+                tuple(macros),
+                self._time_limit,
+                self._whole,
+            )
         )
 
     def _tools_for(self, setting: Setting) -> _Tools:

@@ -38,6 +38,7 @@ def trace(
     schema: Schema = _NOTHING,
     declared: Schema = _NOTHING,
     time_limit: float = TIME_LIMIT,
+    whole: bool = False,
 ) -> NodeLineage:
     """The lineage of one node. Never raises: where there is none, ``problem`` says why.
 
@@ -49,6 +50,7 @@ def trace(
         schema: their columns, for those of which all are known.
         declared: their columns, for those that may have more: what a schema file lists.
         time_limit: seconds.
+        whole: as :class:`Setting` has it.
     """
     if node.resource_type in {"seed", "source"}:
         return NodeLineage(node.unique_id, complete=False)
@@ -60,7 +62,14 @@ def trace(
     from osmosis_synthesize.manifest.lineage.tracing import trace_sql  # it imports sqlglot: a tenth of a second
 
     lineage = trace_sql(
-        node, sql, dialect=dialect, parents=parents, schema=schema, declared=declared, time_limit=time_limit
+        node,
+        sql,
+        dialect=dialect,
+        parents=parents,
+        schema=schema,
+        declared=declared,
+        time_limit=time_limit,
+        whole=whole,
     )
     return _with_snapshot_columns(node, lineage) if node.resource_type == "snapshot" else lineage
 
@@ -111,6 +120,8 @@ class Setting(msgspec.Struct, frozen=True, array_like=True):
     macros: tuple[Macro, ...] = ()
     time_limit: float = TIME_LIMIT
     """Seconds for one node."""
+    whole: bool = False
+    """Expressions are to be compared, not read: nothing of them is left out, and names are as they are in any warehouse."""
 
 
 class Solved(NamedTuple):
@@ -151,6 +162,7 @@ class Solver:
             schema=task.schema,
             declared=task.declared,
             time_limit=self._setting.time_limit,
+            whole=self._setting.whole,
         )
         if rendered is not None and not rendered.complete:
             lineage = msgspec.structs.replace(lineage, complete=False)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -41,6 +42,7 @@ def trace_sql(
     schema: Schema,
     declared: Schema,
     time_limit: float,
+    whole: bool = False,
 ) -> NodeLineage:
     """The lineage of ``node``, whose SQL is ``sql``. Never raises: what went wrong is the lineage's ``problem``."""
     if len(sql) > MAX_SQL:
@@ -60,7 +62,9 @@ def trace_sql(
             declared=declared,
             deadline=deadline,
         )
-        return _describe(node, query, resolver, Wording(dialect))
+        wording = Wording(dialect, whole=whole)
+        lineage = _describe(node, query, resolver, wording)
+        return msgspec.structs.replace(lineage, rows=wording.rows(query)) if whole else lineage
     except TooLong:
         return _failed(node, f"reading its SQL took longer than {time_limit:g} s")
     except RecursionError:
