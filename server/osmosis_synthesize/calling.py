@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from osmosis_synthesize.cost.prices import Price
     from osmosis_synthesize.engine.call import Caller, Mode
-    from osmosis_synthesize.providers.base import ProviderConfig
+    from osmosis_synthesize.providers.base import Provider, ProviderConfig
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
 
@@ -22,6 +23,9 @@ def make_caller(
     mode: Mode = "call",
     prompts: Path | None = None,
     config: ProviderConfig | None = None,
+    create: Callable[[ProviderConfig], Provider] | None = None,
+    anew: bool = False,
+    refuse: Callable[[], str | None] = lambda: None,
 ) -> Caller:
     """The way to the provider that the settings name. It is made, and its SDK imported, at the first call.
 
@@ -32,6 +36,9 @@ def make_caller(
         mode: whether a provider may be called at all.
         prompts: a folder to which each prompt and reply is written, for whoever wants to read them.
         config: what the provider is made from, where that is not just what the settings and the environment say.
+        create: makes the provider, where the registry does not know it.
+        anew: whether to ask what the cache could answer.
+        refuse: says, right before each call, why it may not be made now, if so.
     """
     from osmosis_synthesize.cache import Cache
     from osmosis_synthesize.cost.budget import Budget
@@ -40,7 +47,7 @@ def make_caller(
     from osmosis_synthesize.cost.tokens import TokenEstimator
     from osmosis_synthesize.engine.call import Books, Caller
     from osmosis_synthesize.engine.model import Author
-    from osmosis_synthesize.providers.registry import create
+    from osmosis_synthesize.providers import registry
     from osmosis_synthesize.settings import is_local, provider_config
 
     provider, model = settings.provider, settings.model or ""
@@ -67,7 +74,7 @@ def make_caller(
     )
     return Caller(
         Author(provider, model),
-        lambda: create(made_from),
+        lambda: (create or registry.create)(made_from),
         books,
         cache=Cache(replies, books=store) if settings.cache else None,
         mode="dry-run" if mode == "call" and settings.dry_run else mode,
@@ -75,6 +82,8 @@ def make_caller(
         base_url=settings.base_url,
         concurrency=settings.concurrency,
         prompts=prompts,
+        anew=anew,
+        refuse=refuse,
     )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
-from pygls.protocol import LanguageServerProtocol
+from pygls.protocol import JsonRPCResponseMessage, LanguageServerProtocol
 
 from osmosis_synthesize.errors import OsmosisError
+from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -42,12 +44,21 @@ class Protocol(LanguageServerProtocol):
     def __init__(self, server: LanguageServer, converter: Converter) -> None:
         """Take over what pygls's own handlers do wrong."""
         super().__init__(server, converter)
+        # Of what a client answers to requests of ours pygls would make named tuples, which are no objects to anybody else.
+        converter.register_structure_hook(JsonRPCResponseMessage, lambda answer, kind: kind(**answer))
         self._features: Any = self.fm  # whose members have no types
         builtin: dict[str, Any] = self._features.builtin_features
         for method in _OUR_OWN:
             del builtin[method]
+        builtin[types.INITIALIZE] = self._initialize
         builtin[types.WORKSPACE_EXECUTE_COMMAND] = self._execute_command
         builtin[types.SHUTDOWN] = self._shut_down
+
+    def _initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
+        """Say which version of our own messages is spoken, before anything else is."""
+        result = yield from self.lsp_initialize(params)
+        result.capabilities.experimental = {"osmosis": {"protocolVersion": PROTOCOL_VERSION}}
+        return result
 
     async def _execute_command(self, params: types.ExecuteCommandParams) -> Any:
         """Run a command as what it is, a request: ``$/cancelRequest`` stops it, and it is answered whatever happens.
@@ -90,12 +101,20 @@ class Protocol(LanguageServerProtocol):
         except AttributeError:
             return str(data)
 
-    async def ask(self, method: str, params: object) -> Any:
+    async def ask(self, method: str, params: object, *, cancellable: bool = False) -> Any:
         """Send a request to the client and wait for its answer.
 
-        The wait may be cancelled or time out; the request itself is left alone, since its answer still comes.
+        The wait may be cancelled or time out. If the request is ``cancellable``, the client is then told that nobody waits
+        any more; otherwise it is left alone. Its answer still comes in either case.
 
         Raises:
             JsonRpcException: the client refused.
         """
-        return await asyncio.shield(asyncio.wrap_future(self.send_request(method, params)))
+        msg_id = str(uuid.uuid4())
+        answer = asyncio.wrap_future(self.send_request(method, params, msg_id=msg_id))
+        try:
+            return await asyncio.shield(answer)
+        except asyncio.CancelledError:
+            if cancellable and not answer.done():
+                self.notify(types.CANCEL_REQUEST, types.CancelParams(msg_id))
+            raise
