@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from osmosis_synthesize.document.editor import edit, new_schema_file
     from osmosis_synthesize.document.model import (
         Change,
+        Clear,
         Document,
         Edited,
         Entry,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_PLACEHOLDERS",
     "Change",
+    "Clear",
     "Document",
     "Edited",
     "Entry",

@@ -312,6 +312,13 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Clear:
+    """Take the text out of ``slot``, so that it has none: its key goes too, unless somebody's comment would go with it."""
+
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
 class NewColumn:
     """Add a column that the entry ``key`` lacks, after the column named ``after`` (``None``: as its last)."""
 
@@ -333,7 +340,7 @@ class NewEntry:
     columns: tuple[NewColumn, ...] = ()
 
 
-Change = Fill | NewColumn | NewEntry
+Change = Fill | Clear | NewColumn | NewEntry
 
 
 @dataclass(frozen=True, slots=True)

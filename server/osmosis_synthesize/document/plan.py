@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from osmosis_synthesize.document.data import fields_of
-from osmosis_synthesize.document.model import Change, Document, Fill, NewColumn, NewEntry, Rejected
+from osmosis_synthesize.document.model import Change, Clear, Document, Fill, NewColumn, NewEntry, Rejected, Slot
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, content_end, is_null, resolved
 from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL
 from osmosis_synthesize.document.prove import Expected
@@ -66,6 +66,9 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
         if isinstance(change, Fill):
             with planner.making([change]):
                 planner.fill(change)
+        elif isinstance(change, Clear):
+            with planner.making([change]):
+                planner.clear(change)
         elif isinstance(change, NewColumn):
             columns.setdefault(change.key, []).append(change)
         else:
@@ -106,17 +109,43 @@ class _Planner:
 
     # Descriptions
 
-    def fill(self, change: Fill) -> None:
-        slot = change.slot
-        _check_text(change.text)
+    def mapping_of(self, slot: Slot) -> Map:
+        """The mapping whose description a slot is."""
         if slot.blocked_by is not None:
             raise CannotEdit(slot.blocked_by)
         place = self.document.places.get(slot.name_span.start)
         if place is None or (place.slot is not slot and place.slot != slot):
             raise CannotEdit("the slot is none of this document's: the text has changed since it was read")
         mapping = place.node
-        if id(mapping) in self.plan.expected.texts:
+        if id(mapping) in self.plan.expected.texts or id(mapping) in self.plan.expected.cleared:
             raise CannotEdit("the slot is filled by another change already")
+        return mapping
+
+    def clear(self, change: Clear) -> None:
+        mapping = self.mapping_of(change.slot)
+        own = fields_of(mapping).pairs.get("description")
+        if own is None:
+            raise CannotEdit("there is no description")
+        key, value = own
+        end = content_end(value, self.text)
+        line = self.lines.line_span(self.lines.line_of(key.start))
+        rest = self.lines.line_span(self.lines.line_of(end)).end
+        before = self.text[line.start : key.start]
+        at = mapping.pairs.index(own)
+        if mapping.flow and at > 0:
+            self.replace(content_end(mapping.pairs[at - 1][1], self.text), end, "")
+        elif mapping.flow and len(mapping.pairs) > 1:
+            self.replace(key.start, mapping.pairs[1][0].start, "")
+        elif before.strip() or self.text[end:rest].strip() or len(mapping.pairs) == 1:
+            # A dash stands before it, or a comment behind it; an entry of nothing else would become a null.
+            self.replace(self.text.index(":", key.end) + 1, end, "")
+        else:
+            self.remove_lines(line.start, rest)
+        self.plan.expected.cleared.add(id(mapping))
+
+    def fill(self, change: Fill) -> None:
+        _check_text(change.text)
+        mapping = self.mapping_of(change.slot)
         fields = fields_of(mapping)
         own = fields.pairs.get("description")
         if own is None:
@@ -366,6 +395,14 @@ class _Planner:
         else:  # the file's last line has no line break: it gets one, the new last line stays without
             at = len(self.text)
             self.replace(at, at, newline + gap + lines)
+
+    def remove_lines(self, start: int, end: int) -> None:
+        """Take out whole lines: of the text's last one the line break before it, of any other the one behind it."""
+        line = self.lines.line_of(end) + 1
+        if line < self.lines.line_count:
+            self.replace(start, self.lines.line_start(line), "")
+        elif start > 0:
+            self.replace(self.lines.line_span(self.lines.line_of(start) - 1).end, end, "")
 
     def before_comments(self, offset: int) -> int:
         """The start of the line of ``offset``, or of the comment and blank lines right above it."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq
+from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, is_null
 from osmosis_synthesize.document.render import Data
 from osmosis_synthesize.document.scalar import is_plain_safe
 
@@ -23,6 +23,8 @@ class Expected:
 
     texts: dict[NodeId, str] = field(default_factory=dict[NodeId, str])
     """The description that a mapping shall have."""
+    cleared: set[NodeId] = field(default_factory=set[NodeId])
+    """Mappings that shall have no description, or a null one."""
     items: dict[NodeId, dict[int, list[Data]]] = field(default_factory=dict[NodeId, dict[int, list[Data]]])
     """What a sequence shall have besides its items: before which of them (their number: behind the last)."""
     pairs: dict[NodeId, list[tuple[str, Data]]] = field(default_factory=dict[NodeId, list[tuple[str, Data]]])
@@ -111,6 +113,13 @@ class _Comparison:
             for (key, value), (name, data) in zip(tail, added, strict=True):
                 if not (reads_as(key, name) and reads_as(value, data)):
                     return False
+        if id(old) in self.expected.cleared:
+            own = _last_description(old.pairs)
+            left = _last_description(pairs)
+            if own is None or (left == own and not is_null(pairs[own][1])):
+                return False
+            kept = old.pairs[:own] + old.pairs[own + 1 :]
+            return self.all_same(kept, pairs if left != own else pairs[:own] + pairs[own + 1 :])
         text = self.expected.texts.get(id(old))
         if text is not None:
             own = _last_description(old.pairs)

@@ -110,7 +110,9 @@ def relative(file: Path, project_dir: Path) -> str:
     return Path(os.path.relpath(file, project_dir)).as_posix()
 
 
-def gap_at(slot: Slot, key: EntryKey, unique_id: str, document: Document, file: Path) -> Gap:
-    """The gap that a slot of the entry ``key`` is."""
+def gap_at(
+    slot: Slot, key: EntryKey, unique_id: str, document: Document, file: Path, *, replaces: str | None = None
+) -> Gap:
+    """The gap that a slot of the entry ``key`` is, or is taken for: see :attr:`Gap.replaces`."""
     place = document.lines.position(slot.name_span.start, "utf-32")
-    return Gap(unique_id, slot.column, key, file, place.line + 1, place.character + 1, slot)
+    return Gap(unique_id, slot.column, key, file, place.line + 1, place.character + 1, slot, replaces=replaces)

@@ -45,6 +45,8 @@ class Gap:
     """``None`` for an entry, or a column, that the file lacks."""
     addition: Addition | None = None
     """For a column that the file lacks."""
+    replaces: str | None = None
+    """A description that somebody has asked to have rewritten: this very text may be replaced, and nothing is inherited."""
 
     @property
     def id(self) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from osmosis_synthesize.document.model import Entry
 from osmosis_synthesize.engine.compare import plain
@@ -104,7 +104,10 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
         if gap.slot is not None and gap.slot.blocked_by is not None:
             unfilled.append(Unfilled(gap, gap.slot.blocked_by))
             continue
-        if gap.column is not None:
+        if gap.column is not None and gap.replaces is not None and fold(gap.column) in private:
+            unfilled.append(Unfilled(gap, _PRIVATE))
+            continue
+        if gap.column is not None and gap.replaces is None:
             found = _inherit(gap, gap.column, node, work, progress)
             if isinstance(found, Inheritable):
                 if found.text is None:
@@ -116,9 +119,7 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
             reasons[gap.id] = found.reason
             alternatives[gap.id] = _offered(gap.column, found, work.descriptions)
             if fold(gap.column) in private:
-                unfilled.append(
-                    Unfilled(gap, "it is private, and is not named to a provider", alternatives.get(gap.id, ()))
-                )
+                unfilled.append(Unfilled(gap, _PRIVATE, alternatives.get(gap.id, ())))
                 continue
         asking.append(gap)
     for proposal in proposals:
@@ -135,6 +136,9 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
         tuple(unfilled),
         Asking(tuple(asking), context[0], reasons, alternatives, exact=context[1]) if context else None,
     )
+
+
+_PRIVATE: Final = "it is private, and is not named to a provider"
 
 
 def _as_set(column: str, node: Node, text: str, work: Work) -> str:
@@ -172,12 +176,14 @@ def _context(
     subject = subject_of(node, asked, index=work.index, lineage=lineage)
     upstream, exact = _upstream(work, node, asked, progress, lineage, blocks)
     own: list[tuple[str, str]] = []
+    rewritten = {gap.column and fold(gap.column): gap.replaces for gap in gaps if gap.replaces is not None}
     for name in (None, *(column.name for column in subject.columns)):
-        known = progress.known(node.unique_id, name)
+        known = progress.known(node.unique_id, name) if (name and fold(name)) not in rewritten else None
         if known is not None and known.text is not None:
             text = work.descriptions.rendered(known.text, node.package_name)
             own.append((name if name is not None else subject.name, text))
-    return Context(subject, node.code, upstream, tuple(own), private), exact
+    present = tuple((gap.column or subject.name, gap.replaces) for gap in gaps if gap.replaces is not None)
+    return Context(subject, node.code, upstream, tuple(own), private, present=present), exact
 
 
 def _upstream(

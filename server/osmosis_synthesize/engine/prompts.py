@@ -85,6 +85,8 @@ class Context:
     """Names of columns that must not be named to a provider."""
     notes: str = ""
     """What else a caller knows about the node, in words."""
+    present: tuple[tuple[str, str], ...] = ()
+    """(column or table, text) of the descriptions that are to be rewritten."""
 
 
 def build(context: Context, gaps: Sequence[Gap], style: Style) -> Request:
@@ -103,7 +105,7 @@ def build(context: Context, gaps: Sequence[Gap], style: Style) -> Request:
         messages=(
             Message("system", instructions, stable=True),
             Message("user", f"The data stands between two marks: {mark}\n{mark}\n{data}\n{mark}", stable=True),
-            Message("user", _ask(context.subject, names, table=table)),
+            Message("user", _ask(context.subject, names, table=table, anew=bool(context.present))),
         ),
         schema=reply_schema(names, table=table),
         max_tokens=style.max_tokens or _ROOM_TO_THINK + _ROOM_A_DESCRIPTION * len(gaps),
@@ -182,6 +184,9 @@ def _describe(context: Context, style: Style) -> str:
         parts.append("## Upstream descriptions\n" + "\n".join(_upstream_lines(context.upstream)))
     if context.notes.strip():
         parts.append(f"## Notes\n{context.notes.strip()}")
+    if context.present:
+        texts = [f"- {name}: {_one_line(text, _LONGEST_UPSTREAM_TEXT)}" for name, text in context.present]
+        parts.append("## Descriptions to be replaced\n" + "\n".join(texts))
     if context.own:
         examples = [f"- {name}: {_one_line(text, _LONGEST_EXAMPLE)}" for name, text in context.own[:_MOST_EXAMPLES]]
         parts.append("## Descriptions that exist (follow their style)\n" + "\n".join(examples))
@@ -214,13 +219,14 @@ def _upstream_lines(upstream: Sequence[UpstreamColumn]) -> list[str]:
     ]
 
 
-def _ask(subject: Subject, names: Sequence[str], *, table: bool) -> str:
+def _ask(subject: Subject, names: Sequence[str], *, table: bool, anew: bool) -> str:
     wanted = [f"the {subject.kind} {subject.name} itself"] if table else []
     if names:
         wanted.append(
             f"these {len(names)} columns: {', '.join(names)}" if len(names) > 1 else f"the column {names[0]}"
         )
-    return f"Describe {' and '.join(wanted)}."
+    task = f"Describe {' and '.join(wanted)}."
+    return f"{task} The data has a description that is to be replaced: write a better one." if anew else task
 
 
 def _asking(subject: Subject, names: Collection[str], *, table: bool) -> Subject:
