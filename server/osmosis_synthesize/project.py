@@ -23,7 +23,7 @@ from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
 from osmosis_synthesize.names import short_name
-from osmosis_synthesize.surveying import Ground, Known, Request, scope_of, survey_of
+from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.call import Caller, Mode
@@ -133,6 +133,11 @@ class Project:
         self.unreadable = self.unreadable or found.unreadable
         self.seen += found.survey.slots
         return found.survey
+
+    def missing_columns(self, path: Path, key: EntryKey) -> Sequence[Gap]:
+        """The columns that the entry ``key`` of the schema file ``path`` lacks, as gaps that bring their own entries."""
+        ground = self._ground(Request(add_columns=True), with_manifest=True)
+        return missing_columns_of(key, path, ground)
 
     def _ground(self, request: Request, *, with_manifest: bool) -> Ground:
         lineage = self.lineage if request.add_columns and with_manifest else None
@@ -263,21 +268,32 @@ class Project:
 
         return make_caller(self.settings, store, project=self.layout.name, mode=mode, prompts=prompts)
 
+    def prover(self, store: Store) -> Caller:
+        """The way to ``facts``, whatever provider the settings name."""
+        from osmosis_synthesize.calling import make_caller
+
+        settings = replace(self.settings, provider="facts", model=None, base_url=None)
+        return make_caller(settings, store, project=self.layout.name)
+
     async def plan(self, gaps: Sequence[Gap], caller: Caller) -> Plan:
         """How these gaps would be filled; calls nobody."""
         from osmosis_synthesize.engine.plan import plan
 
         return await plan(self.work(gaps), caller)
 
-    def run(self, gaps: Sequence[Gap], caller: Caller, *, write: bool) -> AsyncGenerator[NodeOutcome, None]:
+    def run(
+        self, gaps: Sequence[Gap], caller: Caller, *, write: bool, until: float | None = None
+    ) -> AsyncGenerator[NodeOutcome, None]:
         """Fill these gaps; yields the outcome of each node once its texts are edited in.
 
-        Files are written as the run goes on, and in any case before it ends, be it by an error or a cancellation.
+        Files are written as the run goes on, and in any case before it ends, be it by an error or a cancellation. What is
+        not finished ``until`` a moment by the event loop's clock is given up.
         """
         from osmosis_synthesize.engine.run import run
         from osmosis_synthesize.filling import fill
+        from osmosis_synthesize.gathering import before
 
-        outcomes = run(self.work(gaps), caller)
+        outcomes = before(until, run(self.work(gaps), caller))
         return fill(outcomes, gaps, self.drafts, unwritten=self.unwritten if write else None)
 
     def settled(self, outcome: NodeOutcome) -> NodeOutcome:

@@ -248,12 +248,27 @@ def _missing_columns(
     """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
     gaps: list[Gap] = []
     for entry in document.entries:
-        nodes = known.index.find(entry.key, package=ground.layout.name, path=relative(path, ground.root))
-        if entry.slot is None or not nodes:
-            continue
-        if not select or selected_by(entry.key, latest(nodes).unique_id, select):
+        nodes = _described_by(entry, path, ground, known)
+        if nodes and (not select or selected_by(entry.key, latest(nodes).unique_id, select)):
             gaps += _columns_of(nodes, entry.key, path, known, document, entry)
     return gaps
+
+
+def missing_columns_of(key: EntryKey, path: Path, ground: Ground) -> Sequence[Gap]:
+    """The columns that one entry of a schema file lacks; none where there is no such entry, or nobody knows its columns."""
+    document, known = ground.drafts.get(path), ground.known
+    entry = document.entry(key) if document is not None else None
+    if entry is None or known is None:
+        return ()
+    nodes = _described_by(entry, path, ground, known)
+    return _columns_of(nodes, key, path, known, document, entry) if nodes else ()
+
+
+def _described_by(entry: Entry, path: Path, ground: Ground, known: Known) -> Sequence[Node]:
+    """The nodes that an entry describes, all versions of a model; none for an item of ``versions:``."""
+    if entry.slot is None:
+        return ()
+    return known.index.find(entry.key, package=ground.layout.name, path=relative(path, ground.root))
 
 
 def _columns_of(
