@@ -12,6 +12,7 @@ from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.model import Gap, NodeOutcome, Spent
 from osmosis_synthesize.engine.run import run as run_engine
 from osmosis_synthesize.errors import ProviderError
+from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.session import Session
@@ -19,12 +20,13 @@ from osmosis_synthesize.project import Project
 
 
 async def ask(
-    session: Session, run: Run, project: Project, gaps: Sequence[Gap], progress: Progress
+    session: Session, run: Run, project: Project, gaps: Sequence[Gap], progress: Progress, *, anew: bool = False
 ) -> tuple[NodeOutcome, ...]:
     """Fill the gaps, one node after the other; gives what was done until the end or until the run was stopped."""
-    caller = project.caller(session.store)
+    caller = session.caller(project, anew=anew)
     outcomes: list[NodeOutcome] = []
-    collecting = session.jobs.start(_collect(session, project, gaps, caller, outcomes, progress), name="asking")
+    work = _collect(session, project, gaps, caller, outcomes, progress, anew=anew)
+    collecting = session.jobs.start(work, name="asking")
     await run.wait_for(collecting, caller)
     return tuple(outcomes)  # what comes in later, after a stop, is for the cache alone
 
@@ -36,13 +38,16 @@ async def _collect(
     caller: Caller,
     outcomes: list[NodeOutcome],
     progress: Progress,
+    *,
+    anew: bool,
 ) -> None:
     spent = Spent()
     done = 0
     try:
         # The plan reads and traces, in the worker, all that the run will need; importing an SDK takes as long as a call.
         work = await session.worker.do(partial(project.work, gaps))
-        plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, project.caller(session.store))))
+        # With a caller of its own: each is for one event loop, and the worker has another one.
+        plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, session.caller(project, anew=anew))))
         if plan.calls:
             progress.report(f"Asking {caller.author.provider} {caller.author.model}", 0)
             try:
@@ -52,6 +57,7 @@ async def _collect(
         async with aclosing(run_engine(work, caller)) as finished:
             async for outcome in finished:
                 outcomes.append(outcome)
+                status.changed(session)
                 spent += outcome.spent
                 done += len(outcome.proposals) + len(outcome.unfilled)
                 progress.report(f"{done} of {len(gaps)}, {show(spent.cost)} spent", 100 * done // max(len(gaps), 1))

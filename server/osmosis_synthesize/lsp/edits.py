@@ -125,9 +125,12 @@ def workspace_edit(
 _ANNOTATION: Final = "osmosis"
 
 
-async def apply(session: Session, project: Project, texts: Texts, label: str) -> tuple[str | None, ...]:
+async def apply(
+    session: Session, project: Project, texts: Texts, label: str, *, confirm: bool = True
+) -> tuple[str | None, ...]:
     """Have the client put texts in place, in one edit that one undo takes back. Gives, for each, why it is not there.
 
+    With ``confirm`` the user is shown more than one text first, where the client can do that.
     A document that changes meanwhile is looked at anew; what a human has written by then stays.
     """
     if not texts:
@@ -139,7 +142,9 @@ async def apply(session: Session, project: Project, texts: Texts, label: str) ->
         if not proposed.files:
             return reasons
         if _is_current(session, proposed.files):
-            edit_now = workspace_edit(proposed.files, session.abilities, label, confirm=proposed.count > 1)
+            edit_now = workspace_edit(
+                proposed.files, session.abilities, label, confirm=confirm and proposed.count > 1
+            )
             answer = await session.protocol.ask(
                 types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit_now, label)
             )

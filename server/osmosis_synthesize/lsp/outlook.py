@@ -102,7 +102,7 @@ def inheritance(project: Project, unique_id: str, column: str) -> Inheritance:
 
 def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:
     """How these gaps would be filled if nothing else were; for the worker."""
-    return ways_of(asyncio.run(project.plan(gaps, project.caller(session.store))))
+    return ways_of(asyncio.run(project.plan(gaps, session.caller(project))))
 
 
 def _stale(reading: Reading) -> tuple[str, ...]:

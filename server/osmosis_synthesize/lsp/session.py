@@ -13,6 +13,7 @@ from lsprotocol import types
 
 from osmosis_synthesize.document import Document
 from osmosis_synthesize.document.model import Entry, Problem
+from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.lsp.client import Abilities
@@ -95,7 +96,9 @@ class Session:
         self.jobs: Final = Jobs(self._failed)
         self.started: Final = time.time()
         self.runs: Final = dict[str | int, Run]()
-        """Runs that call a provider, by the token of their progress."""
+        """What the user may stop, by the token of its progress."""
+        self.paused = False
+        """Nothing calls a provider until the user says so."""
         self._readings: Final = dict[str, Reading]()
         self._told: Final = set[str]()
 
@@ -134,6 +137,17 @@ class Session:
     def refreshed(self, project: Project) -> Project:
         """The project with the open texts as they are now, and nothing edited."""
         return view(project, self.texts.buffers(), self.documents)
+
+    def caller(self, project: Project, *, anew: bool = False) -> Caller:
+        """The way to the project's provider, for plans and for calls. ``anew`` asks what the cache could answer."""
+        from osmosis_synthesize.calling import make_caller
+
+        return make_caller(
+            project.settings, self.store, project=project.layout.name, anew=anew, refuse=self._why_not_now
+        )
+
+    def _why_not_now(self) -> str | None:
+        return "generation is paused" if self.paused else None
 
     def forget(self, uri: str) -> None:
         """A document was closed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +11,18 @@ from typing import Any, Literal
 from lsprotocol import types
 
 from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCall, Proposal, Spent, Unfilled, Waiting
-from osmosis_synthesize.errors import OsmosisError, UsageError
+from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.edits import apply
-from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Left, Outcome, PlannedGap, Preview, Target, argument, plain
 from osmosis_synthesize.lsp.outlook import gaps_of_model, ways_of
 from osmosis_synthesize.lsp.progress import Progress
+from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import cost_of, count, filled_by
-from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Ready, Way
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Ready, Way, is_schema_file
 from osmosis_synthesize.project import Project, Request
 
 Scope = Literal["column", "model", "file", "project"]
@@ -32,30 +31,24 @@ Scope = Literal["column", "model", "file", "project"]
 async def generate(session: Session, scope: Scope, arguments: list[Any]) -> Any:
     """Fill the gaps that a command names, and say what came of it. Cancelling the request stops the run."""
     target = argument(arguments, Target)
-    run = Run(str(uuid.uuid4()))
-    session.runs[run.token] = run
-    job = session.jobs.start(_fill(session, run, scope, target), name="describing")
-    try:
-        outcome = await asyncio.shield(job)
-    except asyncio.CancelledError:
-        run.stop()
-        raise
-    if isinstance(outcome, OsmosisError):
-        raise outcome
-    return plain(outcome)
+    return plain(await stoppable(session, "describing", lambda run: _fill(session, run, scope, target)))
 
 
 async def preview(session: Session, arguments: list[Any]) -> Any:
     """What a command would do; calls nobody."""
     target = argument(arguments, Target)
-    scope: Scope = "file" if target.node is None else "model" if target.column is None else "column"
-    project, gaps = await chosen(session, scope, target)
-    caller = project.caller(session.store)
+    project, gaps = await chosen(session, narrowest(target), target)
+    caller = session.caller(project)
     plan = await session.worker.do(lambda: asyncio.run(project.plan(gaps, caller)))
     ways = ways_of(plan)
     planned = tuple(_planned(gap, ways[gap.id]) for gap in gaps if gap.id in ways)
     cost = cost_of(plan.calls)
     return plain(Preview(planned, len(plan.calls), None if cost is None else str(cost)))
+
+
+def narrowest(target: Target) -> Scope:
+    """What a target means where no command says so."""
+    return "file" if target.node is None else "model" if target.column is None else "column"
 
 
 async def cancel_all(session: Session, _: list[Any]) -> Any:
@@ -97,29 +90,30 @@ async def _of_project(session: Session, path: Path, *, whole: bool) -> tuple[Pro
 
 
 async def _of_schema_file(session: Session, uri: str) -> tuple[Project, list[Gap]]:
+    """All gaps of a schema file, be it open or not."""
     reading = await session.read(uri)
-    if reading is None or not reading.ready.has_manifest:
+    if reading is not None and reading.ready.has_manifest:
+        return session.refreshed(reading.project), list(reading.gaps)
+    path = convert.path_of(uri)
+    member = session.workspace.member_of(path) if path is not None and session.texts.get(uri) is None else None
+    ready = member.state if member is not None else None
+    if (
+        path is None
+        or not isinstance(ready, Ready)
+        or not ready.has_manifest
+        or not is_schema_file(ready.project, path)
+    ):
         raise UsageError(
-            f"{uri} is no open schema file of a dbt project whose manifest could be read.",
-            hint="Open it, and run `dbt parse` if there is no manifest yet.",
+            f"{uri} is no schema file of a dbt project whose manifest could be read.",
+            hint="Run `dbt parse` if there is no manifest yet.",
         )
-    return session.refreshed(reading.project), list(reading.gaps)
+    project = session.refreshed(ready.project)
+    return project, list((await session.worker.do(lambda: project.survey(Request((path,))))).gaps)
 
 
-async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Outcome | OsmosisError:
-    try:
-        project, gaps = await chosen(session, scope, target)
-        return await _fill_gaps(session, run, project, gaps)
-    except OsmosisError as error:
-        return error
-    finally:
-        del session.runs[run.token]
-        status.changed(session)
-
-
-async def _fill_gaps(session: Session, run: Run, project: Project, gaps: Sequence[Gap]) -> Outcome:
-    title = f"Describing {gaps[0].label}" if len(gaps) == 1 else f"Describing {count(len(gaps), 'gap')}"
-    progress = await Progress.begin(session, run, title)
+async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Outcome:
+    project, gaps = await chosen(session, scope, target)
+    progress = await Progress.begin(session, run, title_of(gaps))
     said = "stopped"
     try:
         outcomes = await ask(session, run, project, gaps, progress)
@@ -135,12 +129,17 @@ async def _fill_gaps(session: Session, run: Run, project: Project, gaps: Sequenc
         progress.end(said)
 
 
+def title_of(gaps: Sequence[Gap]) -> str:
+    """What the progress of a run is called."""
+    return f"Describing {gaps[0].label if len(gaps) == 1 else count(len(gaps), 'gap')}"
+
+
 def _outcome(outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None], *, stopped: bool) -> Outcome:
     proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
     judged = list(zip(proposals, reasons, strict=True))
     origins = Counter(proposal.origin for proposal, reason in judged if reason is None)
-    left = [Left(item.gap.label, item.reason) for outcome in outcomes for item in outcome.unfilled]
-    left += [Left(proposal.gap.label, reason) for proposal, reason in judged if reason is not None]
+    left = [left_over(item.gap, item.reason) for outcome in outcomes for item in outcome.unfilled]
+    left += [left_over(proposal.gap, reason) for proposal, reason in judged if reason is not None]
     spent = sum((outcome.spent for outcome in outcomes), Spent())
     return Outcome(
         origins.total(),
@@ -152,6 +151,11 @@ def _outcome(outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None], *, 
         None if spent.cost is None else str(spent.cost),
         cancelled=stopped,
     )
+
+
+def left_over(gap: Gap, reason: str) -> Left:
+    """A gap that stays."""
+    return Left(gap.label, reason, gap.unique_id, gap.column)
 
 
 def _complaint(left: Sequence[Left]) -> str:
