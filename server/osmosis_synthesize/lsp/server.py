@@ -55,7 +55,10 @@ _REQUESTS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.TEXT_DOCUMENT_CODE_LENS: (code_lens.lenses, types.CodeLensOptions(resolve_provider=False)),
     types.TEXT_DOCUMENT_DEFINITION: (definition.definition, types.DefinitionOptions()),
     types.TEXT_DOCUMENT_HOVER: (hover.hover, types.HoverOptions()),
-    types.TEXT_DOCUMENT_INLINE_COMPLETION: (completion.inline, types.InlineCompletionOptions()),
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: (
+        completion.inline,
+        types.InlineCompletionOptions(work_done_progress=True),
+    ),
     types.TEXT_DOCUMENT_COMPLETION: (completion.complete, types.CompletionOptions(trigger_characters=[":", " "])),
     messages.STATUS: (status.request, None),
 }

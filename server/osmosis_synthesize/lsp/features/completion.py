@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import aclosing
+import uuid
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,12 +17,13 @@ from lsprotocol import types
 from osmosis_synthesize.document import edit
 from osmosis_synthesize.document.model import Fill
 from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal
-from osmosis_synthesize.engine.run import run as run_engine
-from osmosis_synthesize.errors import ProviderError
 from osmosis_synthesize.lsp import convert, messages
+from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.features import status
+from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Target, plain
 from osmosis_synthesize.lsp.outlook import plan_now
+from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.session import Reading, Session
 from osmosis_synthesize.lsp.wording import filled_by
 from osmosis_synthesize.lsp.workspace import Way, label_of
@@ -38,6 +39,10 @@ class _Spot:
     reading: Reading
     gap: Gap
     offset: int
+
+    def is_current(self, session: Session) -> bool:
+        """Whether the document is still the one in which the cursor stood."""
+        return session.texts.get(self.reading.text.uri) is self.reading.text
 
     def insertion(self, text: str) -> tuple[Span, str] | None:
         """What to put from the cursor to the end of its line, so that the file reads back this very text."""
@@ -59,8 +64,8 @@ async def inline(session: Session, params: types.InlineCompletionParams) -> type
     invoked = params.context.trigger_kind == types.InlineCompletionTriggerKind.Invoked
     way = await _way(session, spot)
     if isinstance(way, PlannedCall) and invoked:
-        way = await _ask(session, spot)
-    if not isinstance(way, Proposal):
+        way = await _bought(session, spot, params.work_done_token)
+    if not isinstance(way, Proposal) or not spot.is_current(session):
         return None
     found = spot.insertion(way.text)
     if found is None:
@@ -76,6 +81,8 @@ async def complete(session: Session, params: types.CompletionParams) -> types.Co
     if spot is None:
         return None
     way = await _way(session, spot)
+    if not spot.is_current(session):
+        return None
     place = types.Range(params.position, params.position)
     item = None
     if isinstance(way, Proposal) and (found := spot.insertion(way.text)) is not None:
@@ -130,23 +137,27 @@ async def _way(session: Session, spot: _Spot) -> Way | None:
     return (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
 
 
-async def _ask(session: Session, spot: _Spot) -> Proposal | None:
-    """Have the provider describe this one gap. Cancelling the request cancels the call."""
-    project = session.refreshed(spot.reading.project)
-    caller = project.caller(session.store)
+async def _bought(session: Session, spot: _Spot, token: str | int | None) -> Proposal | None:
+    """Have the provider describe this one gap. Cancelling the request stops the run."""
+    run = Run(str(uuid.uuid4()) if token is None else token)
+    session.runs[run.token] = run
+    job = session.jobs.start(_ask(session, run, spot, with_token=token is not None), name="describing")
     try:
-        work = await session.worker.do(lambda: project.work([spot.gap]))
-        await session.worker.do(lambda: asyncio.run(project.plan([spot.gap], project.caller(session.store))))
-        await session.worker.do(caller.open)
-        async with aclosing(run_engine(work, caller)) as outcomes:
-            async for outcome in outcomes:
-                for item in outcome.unfilled:
-                    session.tell(f"{item.gap.label} could not be described: {item.reason}")
-                return outcome.proposals[0] if outcome.proposals else None
-        return None
-    except ProviderError as error:
-        session.tell(str(error))
-        return None
+        return await asyncio.shield(job)
+    except asyncio.CancelledError:
+        run.stop()
+        raise
+
+
+async def _ask(session: Session, run: Run, spot: _Spot, *, with_token: bool) -> Proposal | None:
+    """Progress says what is under way; the text itself comes once, whole: no half of it could be reviewed."""
+    try:
+        progress = await Progress.begin(session, run, f"Describing {spot.gap.label}", asked_for=with_token)
+        outcomes = await ask(session, run, session.refreshed(spot.reading.project), [spot.gap], progress)
+        progress.end("stopped" if run.stopped else "done")
+        for item in (item for outcome in outcomes for item in outcome.unfilled):
+            session.tell(f"{item.gap.label} could not be described: {item.reason}")
+        return next((proposal for outcome in outcomes for proposal in outcome.proposals), None)
     finally:
+        session.runs.pop(run.token, None)
         status.changed(session)
-        await caller.aclose()

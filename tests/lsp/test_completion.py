@@ -1,0 +1,268 @@
+"""Ghost text and plain completion that call a provider: progress, stopping, and what is kept of a call that was stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+import servers
+from lsp_editor import PATIENCE, Editor
+from servers import FakeLLMServer
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
+
+RIDERS = "models/marts/dim_riders.yml"
+MODEL = "model.quayside.dim_riders"
+CANCELLED = -32800
+AT_ONCE = 0.1
+"""Seconds in which a run stops."""
+
+
+@pytest.fixture
+def demo(demo: Path) -> Path:
+    """The demo, asking a provider that is paid wherever its host is."""
+    settings = demo / "dbt_project.yml"
+    settings.write_text(settings.read_text("utf-8").replace("openai-compatible", "openai"), "utf-8")
+    return demo
+
+
+class Gate:
+    """Holds the provider's answers back until it is opened."""
+
+    def __init__(self, llm: FakeLLMServer, says: str) -> None:
+        self.opened = threading.Event()
+        self.says = says
+        llm.describe = self._describe
+
+    def _describe(self, name: str) -> str:
+        assert self.opened.wait(PATIENCE)
+        return f"{self.says}: {name}."
+
+
+@pytest.fixture
+def gate(llm: FakeLLMServer, request: pytest.FixtureRequest) -> Iterator[Gate]:
+    gate = Gate(llm, request.node.name)
+    yield gate
+    gate.opened.set()
+
+
+async def opened(editor: Editor, demo: Path) -> str:
+    """The schema file, with the cursor's line ready in a gap that only a provider can fill."""
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    editor.edit(name, "- name: lifetime_value\n", "- name: lifetime_value\n        description: \n")
+    return name
+
+
+def asked(
+    editor: Editor, name: str, msg_id: str, token: str | None = None, after: str = "lifetime_value"
+) -> asyncio.Future[Any]:
+    """Ghost text that the user has invoked, as a request that is under way."""
+    params = types.InlineCompletionParams(
+        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.TextDocumentIdentifier(name),
+        editor.place(name, f"- name: {after}\n        description: ", after=True),
+        work_done_token=token,
+    )
+    request = editor.client.protocol.send_request(types.TEXT_DOCUMENT_INLINE_COMPLETION, params, msg_id=msg_id)
+    return asyncio.wrap_future(request)
+
+
+async def text_of(request: asyncio.Future[Any]) -> str | None:
+    found = await asyncio.wait_for(request, PATIENCE)
+    if found is None:
+        return None
+    (item,) = found.items
+    return str(item.insert_text)
+
+
+async def roundtrip(editor: Editor) -> float:
+    """Seconds that an answer to next to nothing takes, on this machine as it is loaded now."""
+    start = time.monotonic()
+    await editor.status()
+    return time.monotonic() - start
+
+
+async def test_stopped_ghost_text_is_answered_at_once_and_its_reply_is_kept(
+    editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    name = await opened(editor, demo)
+    request = asked(editor, name, "kept-1")
+    await editor.until(lambda: llm.requests)
+    usual = await roundtrip(editor)
+
+    start = time.monotonic()
+    editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("kept-1"))
+    with pytest.raises(Exception) as caught:
+        await asyncio.wait_for(request, PATIENCE)
+    took = time.monotonic() - start
+
+    assert getattr(caught.value, "code", None) == CANCELLED
+    assert took < AT_ONCE + 3 * usual
+    await editor.until(lambda: nothing_runs(editor))
+    gate.opened.set()
+    assert await text_of(asked(editor, name, "kept-2")) == f"'{gate.says}: lifetime_value.'"
+    assert len(llm.requests) == 1, "what was paid for is not paid for again"
+
+
+async def nothing_runs(editor: Editor) -> bool:
+    return (await editor.status())["running"] == 0
+
+
+async def test_a_stopped_command_keeps_the_reply_that_was_under_way(
+    editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    known = set(editor.client.progress_reports)
+    target = {"uri": name, "node": MODEL}
+    command = asyncio.create_task(editor.command("osmosis.generateModel", target))
+    (token,) = await editor.until(lambda: set(editor.client.progress_reports) - known)
+    await editor.until(lambda: llm.requests)
+    usual = await roundtrip(editor)
+
+    start = time.monotonic()
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token))
+    outcome = await asyncio.wait_for(command, PATIENCE)
+    took = time.monotonic() - start
+
+    assert (outcome["cancelled"], outcome["generated"], outcome["calls"]) == (True, 0, 0)
+    assert took < AT_ONCE + 3 * usual
+    reports = len(editor.client.progress_reports[token])
+    gate.opened.set()
+    outcome = await editor.command("osmosis.generateModel", target)
+    assert (outcome["filled"], outcome["generated"], outcome["calls"]) == (7, 0, 0)
+    assert editor.texts[name].count(f"'{gate.says}: ") == outcome["cached"] == 3
+    assert len(llm.requests) == 1
+    assert len(editor.client.progress_reports[token]) == reports, "an ended progress says nothing more"
+
+
+async def test_a_stopped_run_asks_nothing_further(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      concurrency: 1\n")
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    command = asyncio.create_task(editor.command("osmosis.generateProject", {"uri": name}))
+    await editor.until(lambda: llm.requests)
+
+    assert await editor.command("osmosis.cancelAll") == 1
+    assert (await asyncio.wait_for(command, PATIENCE))["cancelled"]
+    (request,) = llm.requests
+    gate.opened.set()
+
+    outcome = await editor.command("osmosis.generateProject", {"uri": name})
+    assert [other for other in llm.requests if other.prompt == request.prompt] == [request]
+    assert len(llm.requests) == 1 + outcome["calls"], "whatever else was asked was asked by the second run"
+
+
+async def test_a_model_that_runs_here_is_really_stopped(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):
+    settings = demo / "dbt_project.yml"
+    text = settings.read_text("utf-8")
+    settings.write_text(
+        text[: text.index("vars:")]
+        + f"vars: {{dbt-osmosis: {{llm: {{provider: ollama, model: small, base_url: '{llm.url}'}}}}}}\n",
+        "utf-8",
+    )
+    name = await opened(editor, demo)
+    request = asked(editor, name, "local-1")
+    await editor.until(lambda: llm.requests)
+    editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("local-1"))
+    with pytest.raises(Exception, match="is canceled"):
+        await asyncio.wait_for(request, PATIENCE)
+    gate.opened.set()
+
+    assert await text_of(asked(editor, name, "local-2")) == f"'{gate.says}: lifetime_value.'"
+    assert len(llm.requests) == 2, (
+        "the first call was broken off: nothing would have been lost but this machine's time"
+    )
+
+
+async def test_ghost_text_shows_its_progress_where_the_client_has_given_a_token(
+    editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    gate.opened.set()
+    name = await opened(editor, demo)
+    editor.client.progress_reports["ghost-1"] = []
+    others = set(editor.client.progress_reports)
+
+    assert await text_of(asked(editor, name, "token-1", "ghost-1")) == f"'{gate.says}: lifetime_value.'"
+
+    begin, *reports, end = editor.client.progress_reports["ghost-1"]
+    assert isinstance(begin, types.WorkDoneProgressBegin)
+    assert (begin.title, begin.cancellable) == ("Describing dim_riders.lifetime_value", True)
+    said = [report.message for report in reports if isinstance(report, types.WorkDoneProgressReport)]
+    assert said[0] == "Asking openai gpt-4o-mini"
+    assert said[-1] is not None
+    assert said[-1].startswith("1 of 1, ")
+    assert isinstance(end, types.WorkDoneProgressEnd)
+    assert set(editor.client.progress_reports) == others
+
+
+async def test_ghost_text_is_stopped_by_its_progress(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):
+    name = await opened(editor, demo)
+    editor.client.progress_reports["ghost-2"] = []
+    request = asked(editor, name, "token-2", "ghost-2")
+    await editor.until(lambda: llm.requests)
+
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams("ghost-2"))
+
+    assert await text_of(request) is None
+    assert isinstance(editor.client.progress_reports["ghost-2"][-1], types.WorkDoneProgressEnd)
+
+
+async def test_ghost_text_for_a_document_that_changed_meanwhile_is_not_shown(
+    editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    name = await opened(editor, demo)
+    request = asked(editor, name, "stale-1")
+    await editor.until(lambda: llm.requests)
+    editor.edit(name, "version: 2\n", "# one line more\nversion: 2\n")
+    await editor.status()  # the server has the change by now
+    gate.opened.set()
+
+    assert await text_of(request) is None
+    assert await text_of(asked(editor, name, "stale-2")) == f"'{gate.says}: lifetime_value.'"
+    assert len(llm.requests) == 1
+
+
+async def test_what_cannot_be_bought_is_said_once(editor: Editor, demo: Path, llm: FakeLLMServer):
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      max_retries: 0\n      cache: false\n")
+    llm.always(servers.failing())
+    name = await opened(editor, demo)
+
+    for number in range(2):
+        assert await text_of(asked(editor, name, f"fails-{number}")) is None
+
+    (message,) = [item.message for item in editor.client.messages]
+    assert message.startswith("dim_riders.lifetime_value could not be described: ")
+    editor.client.messages.clear()
+    assert len(llm.requests) == 2
+
+
+async def test_plain_completion_buys_by_its_command_what_it_shows_a_price_for(
+    editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    gate.opened.set()
+    name = await opened(editor, demo)
+    place = editor.place(name, "- name: lifetime_value\n        description: ", after=True)
+    params = types.CompletionParams(types.TextDocumentIdentifier(name), place)
+    found = await editor.client.text_document_completion_async(params)
+    assert isinstance(found, types.CompletionList)
+    (item,) = found.items
+    assert llm.requests == []
+
+    assert isinstance(item.text_edit, types.TextEdit)
+    assert item.text_edit.new_text == ""
+    assert item.command is not None
+    outcome = await editor.command(item.command.command, *(item.command.arguments or []))
+
+    assert outcome["filled"] == 1
+    assert f"        description: '{gate.says}: lifetime_value.'\n" in editor.texts[name]
