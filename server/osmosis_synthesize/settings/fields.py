@@ -181,6 +181,7 @@ FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
         "schema_file": Field(
             _matching(r"[\w][\w. -]{0,100}\.ya?ml"), "a file name without folders that ends with .yml or .yaml"
         ),
+        "provenance": Field(_matching("none|file|meta"), "none, file or meta"),
         "trusted_hosts": Field(_hosts, "a list of hosts, each as host or host:port"),
     }
 )

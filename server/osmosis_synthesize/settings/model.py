@@ -101,6 +101,8 @@ class Settings:
     language: str = "English"
     schema_file: str = "_models.yml"
     """Name of a schema file that has to be created."""
+    provenance: Literal["none", "file", "meta"] = "file"
+    """Where it is recorded how a generated text came about: nowhere, in a file of the project, or beside the text."""
     trusted_hosts: tuple[str, ...] = ()
     """Hosts (``host`` or ``host:port``) to which a key may go although the repository chose them. Never read from the
     repository. The user's configuration file is consulted, and so included here, only where it matters."""

@@ -1,0 +1,176 @@
+"""From texts to their records and back: what a run has written, and which descriptions of a project were written so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from osmosis_synthesize.document import is_gap
+from osmosis_synthesize.engine.gaps import Naming, relative, selected_by
+from osmosis_synthesize.engine.model import Author, Proposal
+from osmosis_synthesize.engine.provenance import Made, Record, Records, entry_id, place_of, text_hash
+from osmosis_synthesize.names import EntryKey, short_name
+from osmosis_synthesize.records import RecordFile
+from osmosis_synthesize.surveying import Ground, Request, scope_of
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.document import Document
+    from osmosis_synthesize.engine.drift import Change
+    from osmosis_synthesize.engine.made_from import MadeFrom
+    from osmosis_synthesize.manifest.lineage import Lineages
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A description that stands in a schema file, and the record of how it came about."""
+
+    unique_id: str
+    """The manifest's, where that was asked; else the one that dbt would give."""
+    key: EntryKey
+    column: str | None
+    file: Path
+    """Absolute."""
+    line: int
+    """From 1."""
+    character: int
+    """From 1, in code points."""
+    text: str
+    record: Record
+
+    @property
+    def label(self) -> str:
+        """As people name it: ``orders`` or ``orders.amount``."""
+        name = short_name(self.unique_id)
+        return name if self.column is None else f"{name}.{self.column}"
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether a human has changed the text since it was recorded. Then it is theirs."""
+        return not self.record.is_of(self.text)
+
+    @property
+    def wants_review(self) -> bool:
+        """Whether it stands as it was generated, and nobody has accepted it."""
+        return not self.record.reviewed and not self.is_edited
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """A description, and what has changed of what it was made from."""
+
+    text: Recorded
+    changes: tuple[Change, ...]
+    """Empty for one that only a human has edited."""
+
+
+def recorded(request: Request, ground: Ground, records: Records) -> Iterator[Recorded]:
+    """The descriptions of a request that have a record, in the order of files and lines."""
+    if not len(records):
+        return
+    for path in scope_of(request, ground).files:
+        document = ground.drafts.get(path)
+        if document is not None:
+            yield from _recorded_in(document, path, request, ground, records)
+
+
+def _recorded_in(
+    document: Document, path: Path, request: Request, ground: Ground, records: Records
+) -> Iterator[Recorded]:
+    index = ground.known.index if ground.known is not None else None
+    project = ground.layout.name
+    naming = Naming(project, ground.root, index)
+    for entry in document.entries:
+        for slot in (*((entry.slot,) if entry.slot is not None else ()), *entry.columns):
+            record = records.of(place_of(entry.key, slot.column, project), slot.text)
+            if record is None or slot.text is None or is_gap(slot, ground.placeholders):
+                continue
+            nodes = naming.nodes(entry.key, relative(path, ground.root))
+            unique_id = naming.unique_id(entry.key, nodes, slot.column)
+            if request.select and not selected_by(entry.key, unique_id, request.select):
+                continue
+            place = document.lines.position(slot.span.start, "utf-32")
+            yield Recorded(
+                unique_id, entry.key, slot.column, path, place.line + 1, place.character + 1, slot.text, record
+            )
+
+
+class Recorder:
+    """Writes the records of generated texts. Made anew for each run, since it remembers the SQL that it has read."""
+
+    def __init__(
+        self, file: RecordFile, project: str, made_from: MadeFrom | None, lineage: Lineages | None = None
+    ) -> None:
+        """Nothing is read or written yet.
+
+        Args:
+            file: where they are kept.
+            project: the dbt project's name.
+            made_from: what texts are made from now; ``None`` where no manifest tells.
+            lineage: where that reads expressions, so that those of many nodes are traced at once.
+        """
+        self._file: Final = file
+        self._project: Final = project
+        self._made_from: Final = made_from
+        self._lineage: Final = lineage
+
+    def record(self, proposals: Iterable[Proposal]) -> None:
+        """Record the generated ones among these texts. They are in the drafts; whether on disk does not matter.
+
+        A record whose text stands nowhere does no harm, while a text without a record would be taken for a human's. So
+        this comes before the schema files are written.
+
+        Raises:
+            WriteError: the records could not be written.
+        """
+        from osmosis_synthesize.engine.prompts import PROMPT_VERSION
+
+        texts = [(one, one.source) for one in proposals if isinstance(one.source, Author)]
+        if self._lineage is not None:
+            self._lineage.trace({one.gap.unique_id for one, _ in texts} & self._lineage.keys())
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        records = [
+            Record(
+                entry_id(one.gap.key, self._project),
+                one.gap.column,
+                text_hash(one.text),
+                one.origin,
+                author.provider,
+                author.model,
+                now,
+                made_from=self._made(one, "" if author.provider == "facts" else PROMPT_VERSION),
+            )
+            for one, author in texts
+        ]
+        self._file.put(records)
+
+    def accept(self, texts: Iterable[Recorded]) -> None:
+        """Mark texts as reviewed, as they stand and with what they would be made from now.
+
+        Raises:
+            WriteError: the records could not be written.
+        """
+        records: list[Record] = []
+        for one in texts:
+            made = one.record.made_from
+            if self._made_from is not None and self._made_from.knows(one.unique_id):
+                made = self._made_from.of(one.unique_id, one.column, prompt=made.prompt)
+            new = msgspec.structs.replace(
+                one.record,
+                text=text_hash(one.text),
+                origin="edited" if one.is_edited else one.record.origin,
+                reviewed=True,
+                made_from=made,
+            )
+            if new != one.record:
+                records.append(new)
+        self._file.put(records)
+
+    def _made(self, one: Proposal, prompt: str) -> Made:
+        if self._made_from is None:
+            return Made(prompt=prompt)
+        return self._made_from.of(one.gap.unique_id, one.gap.column, prompt=prompt)
