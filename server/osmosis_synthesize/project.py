@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ from osmosis_synthesize.engine.gaps import Survey, relative, selected_by
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
-from osmosis_synthesize.names import short_name
+from osmosis_synthesize.names import EntryKey, short_name
 from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
