@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Final
 
 from lsprotocol import types
@@ -16,6 +17,7 @@ from osmosis_synthesize.document.model import Entry, Problem
 from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
@@ -137,6 +139,11 @@ class Session:
     def refreshed(self, project: Project) -> Project:
         """The project with the open texts as they are now, and nothing edited."""
         return view(project, self.texts.buffers(), self.documents)
+
+    def uri_of(self, path: Path) -> str:
+        """The URI by which the client knows a file, if it has it open, else the usual one."""
+        text = self.texts.at(path)
+        return text.uri if text is not None else convert.uri_of(path)
 
     def caller(self, project: Project, *, anew: bool = False) -> Caller:
         """The way to the project's provider, for plans and for calls. ``anew`` asks what the cache could answer."""

@@ -7,7 +7,8 @@ from typing import Any
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import updates
-from osmosis_synthesize.lsp.messages import SpendLine, SpendParams, argument, plain
+from osmosis_synthesize.lsp.features import status
+from osmosis_synthesize.lsp.messages import PauseParams, SpendLine, SpendParams, argument, plain
 from osmosis_synthesize.lsp.session import Session
 
 
@@ -45,6 +46,13 @@ async def refresh(session: Session, _: list[Any]) -> Any:
     for member in session.workspace:
         updates.reload(session, member)
     return None
+
+
+async def pause(session: Session, arguments: list[Any]) -> Any:
+    """Let nothing call a provider, or let everything again. A call under way is paid for, and so is let end."""
+    session.paused = argument(arguments, PauseParams).paused
+    status.changed(session)
+    return session.paused
 
 
 async def not_yet(_: Session, __: list[Any]) -> Any:

@@ -44,6 +44,7 @@ async def status(session: Session) -> Status:
         spent_today=str(ledger.spent_today()),
         calls=sum(item.calls for item in spent),
         cached_calls=sum(item.cached_calls for item in spent),
+        paused=session.paused,
     )
 
 
