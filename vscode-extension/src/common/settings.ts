@@ -1,0 +1,58 @@
+/** Which of the settings the server gets, and by which way. */
+
+export const SECTION = "osmosis";
+
+/** Settings of the extension itself. */
+export const OWN = ["serverPath", "interpreter"] as const;
+
+/**
+ * Settings that decide where a key is sent. They have the scope `machine`, so that no workspace can set them, and the server
+ * takes them from nowhere but the options that come with `initialize`.
+ */
+export const TRUSTED = ["baseUrl", "trustedHosts"] as const;
+
+/** Reads one setting as the user has set it; undefined where it was not. */
+export type Lookup = (name: string) => unknown;
+
+/** The names of all settings, from the manifest of the extension. */
+export function settingNames(manifest: unknown): string[] {
+  const { contributes } = manifest as { contributes: { configuration: { properties: Record<string, unknown> } } };
+  return Object.keys(contributes.configuration.properties).map((name) => name.slice(SECTION.length + 1));
+}
+
+/** The options for `initialize`: only what decides where a key goes. */
+export function initializationOptions(lookup: Lookup): Record<string, unknown> {
+  return nested(TRUSTED, lookup);
+}
+
+/** The answer to `workspace/configuration`. */
+export function serverSettings(names: readonly string[], lookup: Lookup): Record<string, unknown> {
+  const others: readonly string[] = [...OWN, ...TRUSTED];
+  return nested(
+    names.filter((name) => !others.includes(name)),
+    lookup,
+  );
+}
+
+function nested(names: readonly string[], lookup: Lookup): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  for (const name of names) {
+    const value = lookup(name);
+    if (value !== undefined && value !== null) {
+      put(settings, name.split("."), value);
+    }
+  }
+  return settings;
+}
+
+function put(settings: Record<string, unknown>, [first, ...rest]: string[], value: unknown): void {
+  if (first === undefined) {
+    return;
+  }
+  if (rest.length === 0) {
+    settings[first] = value;
+  } else {
+    const inner = (settings[first] ??= {}) as Record<string, unknown>;
+    put(inner, rest, value);
+  }
+}

@@ -1,0 +1,93 @@
+/** Runs the editor's server, with the packed extension in a fresh profile. */
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as path from "node:path";
+import type { Editor } from "./install";
+
+/** A process of its own group, so that all it has started ends with it. */
+export class Group {
+  constructor(readonly process: ChildProcess) {}
+
+  async stop(): Promise<void> {
+    const { process: child } = this;
+    if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
+      return;
+    }
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    process.kill(-child.pid, "SIGTERM");
+    await ended;
+  }
+}
+
+/**
+ * @param folder - for its state; anew each time
+ * @param settings - the user's
+ * @param environment - what the extension host sees besides ours
+ */
+export async function serve(
+  editor: Editor,
+  folder: string,
+  vsix: string,
+  settings: Record<string, unknown>,
+  environment: Record<string, string>,
+): Promise<{ host: string; group: Group }> {
+  const user = path.join(folder, "user");
+  fs.mkdirSync(path.join(user, "User"), { recursive: true });
+  fs.writeFileSync(path.join(user, "User", "settings.json"), JSON.stringify({ ...QUIET, ...settings }));
+  const profile = [
+    ...["--server-data-dir", folder, "--user-data-dir", user, "--extensions-dir", path.join(folder, "extensions")],
+    ...["--accept-server-license-terms", "--telemetry-level", "off"],
+  ];
+  const env = { ...process.env, ...environment };
+  const log = fs.openSync(path.join(folder, "editor.log"), "a");
+  execFileSync(editor.node, [editor.main, ...profile, "--install-extension", vsix], { env, stdio: ["ignore", log, log] });
+  const port = await freePort();
+  const more = ["--host", "127.0.0.1", "--port", String(port), "--without-connection-token", "--enable-smoke-test-driver"];
+  const child = spawn(editor.node, [editor.main, ...profile, ...more], { env, detached: true, stdio: ["ignore", log, log] });
+  const host = `127.0.0.1:${String(port)}`;
+  await answers(`http://${host}/version`, child);
+  return { host, group: new Group(child) };
+}
+
+/** What would ask, tell or load something by itself is off. */
+const QUIET = {
+  "security.workspace.trust.enabled": false,
+  "workbench.startupEditor": "none",
+  "workbench.enableExperiments": false,
+  "workbench.tips.enabled": false,
+  "telemetry.telemetryLevel": "off",
+  "extensions.autoUpdate": false,
+  "extensions.autoCheckUpdates": false,
+  "extensions.ignoreRecommendations": true,
+  "update.mode": "none",
+  "chat.disableAIFeatures": true,
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+};
+
+async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.on("error", reject).listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => {
+        resolve(port);
+      });
+    });
+  });
+}
+
+/** Waits until a URL answers; fails as soon as the process that should do so has ended. */
+async function answers(url: string, child: ChildProcess): Promise<void> {
+  for (;;) {
+    if (child.exitCode !== null) {
+      throw new Error(`The editor has ended with ${String(child.exitCode)}; see editor.log.`);
+    }
+    const response = await fetch(url).catch(() => undefined);
+    if (response?.ok === true) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50)); // between two looks at the state that is waited for
+  }
+}

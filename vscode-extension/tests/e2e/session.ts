@@ -1,0 +1,84 @@
+/** One editor, one browser and one provider for all tests of a run. */
+
+import { type Browser, chromium, type Page } from "playwright-core";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { type Group, serve } from "./editor";
+import { installChromium, installEditor } from "./install";
+import { startProvider } from "./provider";
+
+export const EXTENSION = path.resolve(__dirname, "../..");
+const REPOSITORY = path.dirname(EXTENSION);
+export const PYTHON = process.env["OSMOSIS_PYTHON"] ?? path.join(REPOSITORY, ".venv", "bin", "python");
+const DEMO = path.join(REPOSITORY, "server", "osmosis_synthesize", "demo");
+const VSIX = path.join(EXTENSION, "osmosis-synthesize.vsix");
+
+export class Session {
+  private constructor(
+    readonly folder: string,
+    readonly host: string,
+    readonly provider: string,
+    private readonly browser: Browser,
+    private readonly groups: readonly Group[],
+  ) {}
+
+  static async start(): Promise<Session> {
+    const editor = installEditor(EXTENSION);
+    const executablePath = installChromium();
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "osmosis-e2e-"));
+    const provider = await startProvider(PYTHON, path.join(REPOSITORY, "tests", "servers.py"));
+    const settings = {
+      "osmosis.interpreter": PYTHON,
+      "osmosis.provider": "openai-compatible",
+      "osmosis.model": "demo-model",
+      "osmosis.baseUrl": `${provider.url}/v1`,
+      "osmosis.pricing": { "demo-model": { input: 0.25, output: 2 } },
+    };
+    const environment = { OSMOSIS_CACHE_DIR: path.join(folder, "cache") };
+    const { host, group } = await serve(editor, folder, VSIX, settings, environment);
+    const browser = await chromium.launch({ executablePath, args: FLAGS });
+    return new Session(folder, host, provider.url, browser, [group, provider.group]);
+  }
+
+  /** A copy of the demo project, as a workspace of its own. */
+  workspace(): string {
+    const folder = fs.realpathSync(fs.mkdtempSync(path.join(this.folder, "workspace-")));
+    fs.cpSync(DEMO, folder, { recursive: true });
+    return folder;
+  }
+
+  /** A page of the browser that is not on the workbench yet. */
+  async page(): Promise<Page> {
+    const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
+    return await context.newPage();
+  }
+
+  /** The address of the workbench with a folder, and what it should open or do at once. */
+  address(folder: string, payload: readonly (readonly [string, string])[]): string {
+    return `http://${this.host}/?folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
+  }
+
+  /** A path as the browser's side of the workbench names it. */
+  remote(file: string): string {
+    return `vscode-remote://${this.host}${file}`;
+  }
+
+  async stop(): Promise<void> {
+    await this.browser.close();
+    for (const group of this.groups) {
+      await group.stop();
+    }
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
