@@ -11,6 +11,7 @@ from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.model import Gap, NodeOutcome, Unfilled
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.gathering import Gathering
+from osmosis_synthesize.recording import Recorder
 
 _PAUSE_SECONDS: Final = 0.3
 """How long finished texts may wait for others before they are written; what was paid for is in the cache meanwhile."""
@@ -25,6 +26,7 @@ async def fill(
     drafts: Drafts,
     *,
     unwritten: list[WriteError] | None,
+    recorder: Recorder | None = None,
 ) -> AsyncGenerator[NodeOutcome, None]:
     """Edit the texts of a run into the drafts; yields the outcome of each node once its texts are edited in.
 
@@ -35,6 +37,7 @@ async def fill(
         gaps: those asked for. New columns are added in their order.
         drafts: the schema files.
         unwritten: takes the files that could not be written; without it none is.
+        recorder: keeps where the texts that are written come from.
     """
     # Editing a file costs the same for one text as for hundreds, so outcomes that come close together are edited in
     # together; and the longer that takes, the less often it is done.
@@ -46,14 +49,14 @@ async def fill(
             started = time.monotonic()
             edited = _edit_in(heap, order, drafts)
             if unwritten is not None:
-                unwritten += _write(drafts)
+                unwritten += _write(edited, drafts, recorder)
             pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * (time.monotonic() - started))
             for outcome in edited:
                 yield outcome
     finally:
-        _edit_in(gathering.left, order, drafts)
+        edited = _edit_in(gathering.left, order, drafts)
         if unwritten is not None:
-            unwritten += _write(drafts)
+            unwritten += _write(edited, drafts, recorder)
         await gathering.aclose()
 
 
@@ -96,9 +99,14 @@ def _edit_in(outcomes: Sequence[NodeOutcome], order: Mapping[int, int], drafts: 
     return edited
 
 
-def _write(drafts: Drafts) -> list[WriteError]:
+def _write(edited: Sequence[NodeOutcome], drafts: Drafts, recorder: Recorder | None) -> list[WriteError]:
     """Write what has changed. A file that cannot be written is given back, and keeps no other from being written."""
     errors: list[WriteError] = []
+    if recorder is not None:
+        try:
+            recorder.record([proposal for outcome in edited for proposal in outcome.proposals])
+        except WriteError as error:
+            errors.append(error)
     while True:
         try:
             for _ in drafts.flush():

@@ -20,7 +20,7 @@ from osmosis_synthesize.discovery import load_project
 from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import Survey, relative, selected_by
-from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.errors import ManifestError, WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
 from osmosis_synthesize.names import EntryKey, short_name
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.consistency import Difference
     from osmosis_synthesize.engine.descriptions import Descriptions
-    from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan
+    from osmosis_synthesize.engine.made_from import MadeFrom
+    from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan, Proposal
     from osmosis_synthesize.engine.osmosis_options import Options
     from osmosis_synthesize.engine.prepare import Work
+    from osmosis_synthesize.engine.provenance import Record
     from osmosis_synthesize.engine.upstream import Shared
     from osmosis_synthesize.manifest.index import Index
     from osmosis_synthesize.manifest.lineage import Lineages
+    from osmosis_synthesize.recording import Drifted, Recorded, Recorder
+    from osmosis_synthesize.records import RecordFile
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
 
@@ -295,13 +299,114 @@ class Project:
         from osmosis_synthesize.gathering import before
 
         outcomes = before(until, run(self.work(gaps), caller))
-        return fill(outcomes, gaps, self.drafts, unwritten=self.unwritten if write else None)
+        return fill(
+            outcomes,
+            gaps,
+            self.drafts,
+            unwritten=self.unwritten if write else None,
+            recorder=self.recorder() if write else None,
+        )
 
     def settled(self, outcome: NodeOutcome) -> NodeOutcome:
         """The outcome after the run: what did not reach its file, because that could not be written, is a gap again."""
         from osmosis_synthesize.filling import settled
 
         return settled(outcome, self.drafts, self.unwritten)
+
+    # Where texts come from
+
+    @cached_property
+    def records(self) -> RecordFile:
+        """The project's file of records."""
+        from osmosis_synthesize.records import RecordFile
+
+        return RecordFile(self.root, forbidden=self.layout.why_not_editable)
+
+    def record_of(self, key: EntryKey, column: str | None, text: str) -> Record | None:
+        """How a description came about that has ``text`` now; ``None`` where that is not recorded.
+
+        Of several records, as a merge may leave them, the one about ``text``. Cheap: the file is read when it has changed.
+        """
+        from osmosis_synthesize.engine.provenance import place_of
+
+        return self.records.read().of(place_of(key, column, self.layout.name), text)
+
+    def is_generated_text(self, key: EntryKey, column: str | None, text: str) -> bool:
+        """Whether ``text`` is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
+        record = self.record_of(key, column, text)
+        return record is not None and record.is_of(text) and not record.is_edited
+
+    def record(self, proposals: Iterable[Proposal]) -> None:
+        """Record where texts come from that an editor has put in place; a run does so itself.
+
+        Only generated and cached ones are recorded, and nothing with ``provenance: none``. To be called once the editor has
+        made the edit: a record does no harm if its text is undone, never saved, or changed; the next text takes its place.
+
+        Raises:
+            WriteError: the records could not be written.
+        """
+        recorder = self.recorder()
+        if recorder is not None:
+            recorder.record(proposals)
+
+    def recorded(self, request: Request, *, with_manifest: bool = True) -> tuple[Recorded, ...]:
+        """The descriptions of a request whose origin is recorded, in the order of files and lines.
+
+        The manifest is needed only for files that are no schema files, and to name one of several versions of a model.
+
+        Raises:
+            ManifestError: it is needed and cannot be read.
+        """
+        from osmosis_synthesize.recording import recorded
+
+        found = tuple(recorded(request, self._ground(request, with_manifest=with_manifest), self.records.read()))
+        if self.records.problem is not None and self.records.problem not in self.notes:
+            self.notes.append(self.records.problem)
+        return found
+
+    def drifted(self, texts: Iterable[Recorded]) -> tuple[Drifted, ...]:
+        """Those of some recorded texts that somebody has edited, or of whose origins something has changed since.
+
+        Raises:
+            ManifestError: the manifest cannot be read.
+        """
+        from osmosis_synthesize.recording import drifted
+
+        return tuple(drifted(texts, self._made_from()[0]))
+
+    def accept(self, texts: Iterable[Recorded]) -> None:
+        """Mark recorded texts as reviewed by a human: as they stand, and with what they would be made from now.
+
+        Raises:
+            WriteError: the records could not be written.
+        """
+        recorder = self.recorder(always=True)
+        if recorder is not None:
+            recorder.accept(texts)
+
+    def recorder(self, *, always: bool = False) -> Recorder | None:
+        """What records texts; ``None`` where the settings say that nothing is to be recorded, unless it is ``always``."""
+        from osmosis_synthesize.recording import Recorder
+
+        if self.settings.provenance == "none" and not always:
+            return None
+        try:
+            made_from, lineage = self._made_from()
+        except ManifestError:
+            made_from = lineage = None  # an editor can do without, and then so can its records
+        return Recorder(self.records, self.layout.name, made_from, lineage)
+
+    def _made_from(self) -> tuple[MadeFrom, Lineages]:
+        """What texts would be made from now, and the lineage in which that is read."""
+        from osmosis_synthesize.engine.made_from import MadeFrom
+        from osmosis_synthesize.manifest.as_written import AsWritten
+        from osmosis_synthesize.manifest.lineage import Lineages
+        from osmosis_synthesize.store import default_folder
+
+        index = AsWritten(self.index, self.root)
+        cache = default_folder() / "lineage.sqlite3"
+        lineage = Lineages(index, variables=self.layout.variables, cache=cache, whole=True)
+        return MadeFrom(index, lineage, self._descriptions), lineage
 
     def _note_stale(self, unique_ids: Iterable[str]) -> None:
         """Say once which of these nodes the manifest knows in an older form."""

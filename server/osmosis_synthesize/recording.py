@@ -99,6 +99,16 @@ def _recorded_in(
             )
 
 
+def drifted(texts: Iterable[Recorded], now: MadeFrom) -> Iterator[Drifted]:
+    """Those of some texts that a human has edited, or of whose origins something has changed."""
+    from osmosis_synthesize.engine.drift import changes
+
+    for one in texts:
+        found = changes(one.record, one.unique_id, now)
+        if found or one.is_edited:
+            yield Drifted(one, found)
+
+
 class Recorder:
     """Writes the records of generated texts. Made anew for each run, since it remembers the SQL that it has read."""
 

@@ -60,7 +60,7 @@ class Record(msgspec.Struct, frozen=True):
     text: str
     """Hash of the text: see :func:`text_hash`."""
     origin: str
-    """``generated`` or ``cached``."""
+    """``generated`` or ``cached``; ``edited`` once a human has accepted a text that they had changed."""
     provider: str
     model: str
     at: str
@@ -73,6 +73,11 @@ class Record(msgspec.Struct, frozen=True):
     def place(self) -> Place:
         """What it is about."""
         return Place(self.node, fold(self.column or ""))
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the text is a human's by now."""
+        return self.origin == "edited"
 
     def is_of(self, text: str | None) -> bool:
         """Whether it is about this very text. If not, a human has changed that since."""
