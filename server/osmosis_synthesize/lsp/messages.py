@@ -125,7 +125,7 @@ class Proposed(Message, frozen=True):
     column: str | None
     label: str
     line: int
-    """From 0, in the document as it is now."""
+    """From 0, in the document as it is now; 0 for an entry that is still to be made."""
     old: str | None
     """What stands there now: a placeholder, mostly nothing."""
     new: str
@@ -140,7 +140,7 @@ class Proposals(Message, frozen=True):
     """What ``osmosis.propose`` found. Nothing is changed; what was paid for is in the cache."""
 
     items: tuple[Proposed, ...]
-    """In the order of files and lines."""
+    """In the order of files and lines, entries that are still to be made last."""
     left: tuple[Left, ...]
     calls: int
     cost: str | None
