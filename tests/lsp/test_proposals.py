@@ -46,7 +46,7 @@ async def test_a_models_gaps_are_proposed_and_nothing_is_changed(editor: Editor,
         ("plan_code", "inherited"),
         ("plan_name", "inherited"),
         ("monthly_fee", "generated"),
-        ("home_station_id", "inherited"),
+        ("home_station_id", "generated"),
         ("lifetime_value", "generated"),
     ]
     assert found["left"] == []
