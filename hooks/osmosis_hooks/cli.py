@@ -1,4 +1,4 @@
-"""The command line: ``osmosis-synthesize run|check|estimate|demo``.
+"""The command line: ``osmosis-synthesize run|check|estimate|review|drift|demo|cache|spend``.
 
 Only the parser lives here; each command is a module that is imported when it is asked for, so that ``check`` never
 pays for what ``run`` needs.
@@ -23,7 +23,7 @@ _SOURCE_SUFFIXES = frozenset({".yml", ".yaml", ".sql", ".py", ".csv"})
 _EXIT_CODES = """\
 exit codes:
   0  nothing to do, or nothing changed
-  1  files were changed (as formatters do under pre-commit), or `check` found gaps
+  1  files were changed (as formatters do under pre-commit), `check` found gaps, or `drift` found something
   2  the command line, the settings or the project are wrong
   3  a provider failed, under --strict
 """
@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="fill the gaps of schema files")
     _add_scope(run)
     _add_filling(run)
+    run.add_argument(
+        "--facts", action="store_true", help="state of what is left then what the project itself proves; free"
+    )
+    run.add_argument("--parse", action="store_true", help="have dbt write the manifest first: `dbt parse`")
+    run.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="end after so long, with what is done by then"
+    )
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
     _add_json(run)
     run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
@@ -84,7 +91,26 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="list, instead of gaps, columns whose descriptions differ from those of the columns they are copies of",
     )
+    wanted.add_argument(
+        "--reviewed",
+        action="store_true",
+        help="list, instead of gaps, generated texts that no human has accepted yet",
+    )
     _add_json(check)
+
+    review = commands.add_parser("review", help="list generated texts that no human has accepted yet")
+    _add_scope(review)
+    review.add_argument(
+        "--accept", action="store_true", help="accept them as they stand, and those that have drifted"
+    )
+    _add_json(review)
+
+    drift = commands.add_parser(
+        "drift",
+        help="list generated texts whose SQL, or whose texts upstream, have changed since; exit 1 if there is one",
+    )
+    _add_scope(drift)
+    _add_json(drift)
 
     estimate = commands.add_parser("estimate", help="what `run` would do, call by call, and cost; calls nobody")
     _add_scope(estimate)
@@ -170,7 +196,7 @@ def _add_filling(command: argparse.ArgumentParser) -> None:
         help="describe columns upstream first, where several gaps would inherit from them",
     )
     command.add_argument("--inherit-only", action="store_true", help="spend nothing at all")
-    command.add_argument("--offline", action="store_true", help="no network: inheritance, cache and `facts` only")
+    command.add_argument("--offline", action="store_true", help="no network: inheritance, the cache, and `facts`")
     command.add_argument(
         "--llm-provider",
         metavar="NAME",
@@ -201,6 +227,13 @@ def _percent(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is no percentage from 0 to 100")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
     return value
 
 

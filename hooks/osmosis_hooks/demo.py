@@ -28,7 +28,7 @@ def main(options: argparse.Namespace) -> int:
         project = Project(folder, settings)
         gaps = project.survey(Request(whole_project=True)).gaps
         plan = asyncio.run(project.plan(gaps, project.caller(store)))
-        outcomes = asyncio.run(fill(project, gaps, store, mode="call", write=True))
+        outcomes = asyncio.run(fill(project, gaps, project.caller(store), write=True))
     sys.stdout.writelines(unified_diff(project.drafts.changes()))
     print("\nThe plan was:\n")
     for line in lines(plan):

@@ -8,15 +8,18 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
-from pathlib import Path
+from dataclasses import replace
 from typing import TextIO
 
+from osmosis_hooks.limit import TimeLimit, TimeUp
 from osmosis_hooks.output import count, unified_diff, usd, write_json
-from osmosis_hooks.scope import gaps_of, requests
-from osmosis_synthesize.engine.call import Mode
+from osmosis_hooks.parsing import dbt_parse
+from osmosis_hooks.scope import gaps_of, is_complete, requests
+from osmosis_synthesize.engine.call import Caller, Mode
 from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, Spent, Unfilled
-from osmosis_synthesize.errors import OsmosisError, ProviderError
-from osmosis_synthesize.project import Project, shown
+from osmosis_synthesize.errors import OsmosisError, ProjectError, ProviderError
+from osmosis_synthesize.files import shown
+from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.report import Finished, report
 from osmosis_synthesize.store import Store
 
@@ -30,15 +33,16 @@ def main(options: argparse.Namespace) -> int:
     machine = options.json is not None and str(options.json) == "-"
     out = sys.stderr if machine or options.diff else sys.stdout
     finished: list[Finished] = []
+    limit = TimeLimit(options.timeout)
     code = 0
     try:
         with Store.open() as store:
             for project, request in requests(options):
-                gaps = gaps_of(project, request, upstream=options.upstream)
-                work = fill(
-                    project, gaps, store, mode=mode_of(options), write=not options.diff, prompts=options.debug_prompts
-                )
-                outcomes = asyncio.run(work)
+                try:
+                    outcomes = _fill(project, request, store, options, limit)
+                except TimeUp:
+                    print(f"Nothing was filled in {shown(project.root)}: {limit.reason}.", file=sys.stderr)
+                    continue
                 tell(project, outcomes, out)
                 if options.diff:
                     (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
@@ -57,6 +61,66 @@ def main(options: argparse.Namespace) -> int:
     return code
 
 
+def _fill(
+    project: Project, request: Request, store: Store, options: argparse.Namespace, limit: TimeLimit
+) -> list[NodeOutcome]:
+    """Fill what a request asks for, as far as the time limit allows.
+
+    Raises:
+        TimeUp: it was reached before anything could be filled.
+        ProjectError: dbt could not parse the project, under --strict.
+    """
+    write: bool = not options.diff
+    with limit.enforced():
+        if is_complete(project, request):
+            return []
+    if options.parse:
+        _parse(project, strict=options.strict, seconds=limit.left)
+    with limit.enforced():
+        gaps = gaps_of(project, request, upstream=options.upstream)
+    caller = project.caller(store, mode=mode_of(options), prompts=options.debug_prompts)
+    outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends))
+    outcomes += _not_reached(gaps, outcomes, limit)
+    if options.facts and project.settings.provider != "facts" and limit.left != 0:
+        open_ids = {item.gap.id for outcome in outcomes for item in outcome.unfilled}
+        left = [gap for gap in gaps_of(project, request, upstream=options.upstream) if gap.id in open_ids]
+        proven = asyncio.run(fill(project, left, project.prover(store), write=write, until=limit.ends))
+        outcomes = _joined(outcomes, proven)
+    return outcomes
+
+
+def _parse(project: Project, *, strict: bool, seconds: float | None) -> None:
+    problem = dbt_parse(project.root, seconds=seconds)
+    if problem is not None and strict:
+        raise ProjectError(f"{shown(project.root)}: {problem}")
+    if problem is not None:
+        project.notes.append(f"{shown(project.root)}: {problem} The manifest is taken as it is.")
+
+
+def _not_reached(gaps: Sequence[Gap], outcomes: Sequence[NodeOutcome], limit: TimeLimit) -> list[NodeOutcome]:
+    """The outcomes of the nodes that were not finished in time."""
+    finished = {outcome.unique_id for outcome in outcomes}
+    left: dict[str, list[Unfilled]] = {}
+    for gap in gaps:
+        if gap.unique_id not in finished:
+            left.setdefault(gap.unique_id, []).append(Unfilled(gap, limit.reason))
+    return [NodeOutcome(unique_id, (), tuple(unfilled)) for unique_id, unfilled in left.items()]
+
+
+def _joined(outcomes: Sequence[NodeOutcome], later: Sequence[NodeOutcome]) -> list[NodeOutcome]:
+    """The outcomes with the texts that were found later for gaps that they left."""
+    found = {outcome.unique_id: outcome.proposals for outcome in later}
+    filled = {proposal.gap.id for proposals in found.values() for proposal in proposals}
+    return [
+        replace(
+            outcome,
+            proposals=(*outcome.proposals, *found.get(outcome.unique_id, ())),
+            unfilled=tuple(item for item in outcome.unfilled if item.gap.id not in filled),
+        )
+        for outcome in outcomes
+    ]
+
+
 def mode_of(options: argparse.Namespace) -> Mode:
     """Which calls the options allow."""
     if options.inherit_only:
@@ -65,13 +129,12 @@ def mode_of(options: argparse.Namespace) -> Mode:
 
 
 async def fill(
-    project: Project, gaps: Sequence[Gap], store: Store, *, mode: Mode, write: bool, prompts: Path | None = None
+    project: Project, gaps: Sequence[Gap], caller: Caller, *, write: bool, until: float | None = None
 ) -> list[NodeOutcome]:
-    """Fill these gaps and give the outcome of each node, parents first."""
-    caller = project.caller(store, mode=mode, prompts=prompts)
+    """Fill these gaps and give the outcome of each node, parents first; of those that are finished in time."""
     outcomes: list[NodeOutcome] = []
     try:
-        async with aclosing(project.run(gaps, caller, write=write)) as finished:
+        async with aclosing(project.run(gaps, caller, write=write, until=until)) as finished:
             async for outcome in finished:
                 outcomes.append(outcome)  # noqa: PERF401 - an async comprehension would lose them when cancelled
     finally:

@@ -6,12 +6,16 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from osmosis_synthesize.discovery import find_project, projects_of
+from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, find_project, projects_of
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.errors import ProjectNotFound, UsageError
-from osmosis_synthesize.project import Project, Request
+from osmosis_synthesize.project import Project, Request, shown
 from osmosis_synthesize.settings import load_settings
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.recording import Recorded
 
 
 def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
@@ -86,3 +90,33 @@ def gaps_of(project: Project, request: Request, *, upstream: bool) -> tuple[Gap,
     gaps = project.survey(request).gaps
     project.trace(gaps)
     return (*gaps, *(shared.gap for shared in project.shared_upstream(gaps))) if upstream else gaps
+
+
+def recorded(
+    options: argparse.Namespace, *, manifest: bool = False
+) -> Iterator[tuple[Project, tuple[Recorded, ...]]]:
+    """Each project that the command line means, with those of its descriptions whose origin is recorded.
+
+    The manifest is read if that is asked for and there is one, or where a file is named that stands for its schema file.
+    """
+    for project, request in requests(options):
+        needed = manifest or any(file.suffix.lower() not in SCHEMA_SUFFIXES for file in request.files)
+        if not len(project.records.read()):
+            needed = False
+        elif needed and not project.manifest_path.exists():
+            project.notes.append(
+                f"{shown(project.manifest_path)} does not exist, so it cannot be seen what texts are made from. "
+                "Run `dbt parse` to write it."
+            )
+            needed = False
+        yield project, project.recorded(request, with_manifest=needed)
+
+
+def is_complete(project: Project, request: Request) -> bool:
+    """Whether it can be told without the manifest that nothing is missing: the schema files themselves list no gap."""
+    return (
+        not request.whole_project
+        and not request.add_columns
+        and all(file.suffix.lower() in SCHEMA_SUFFIXES for file in request.files)
+        and not project.survey(request, with_manifest=False).gaps
+    )

@@ -1,4 +1,4 @@
-"""Takes what comes one by one together in small heaps, for work that costs as much for many as for one."""
+"""Takes what comes one by one together in small heaps, for work that costs as much for many as for one; and ends in time."""
 
 from __future__ import annotations
 
@@ -51,3 +51,22 @@ class Gathering(Generic[T]):
 
     async def _next(self) -> T | None:
         return await anext(self._items, None)
+
+
+async def before(moment: float | None, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The items that come before a moment by the clock of the event loop; all of them without one.
+
+    The generator is closed in the end, which cancels what it has under way.
+    """
+    try:
+        while True:
+            async with asyncio.timeout_at(moment):
+                item = await anext(items, None)
+            if item is None:
+                return
+            yield item
+    except TimeoutError:
+        if moment is None or asyncio.get_running_loop().time() < moment:
+            raise  # it is the generator's own
+    finally:
+        await items.aclose()

@@ -1,0 +1,63 @@
+"""Has the user's own dbt bring the manifest up to date."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+LONGEST: Final = 120.0
+"""Seconds that a project may take to be parsed; large ones take a minute without dbt's own cache."""
+
+_ENVIRONMENT: Final = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "DBT_USE_COLORS": "false"}
+"""No telemetry, in the words of dbt 1.x and of 2.x, and no colours in what is passed on."""
+
+_Process = subprocess.Popen[str]
+
+
+def dbt_parse(project_dir: Path, *, seconds: float | None) -> str | None:
+    """Run ``dbt parse`` in a project, without questions and telemetry; gives why that failed, if it did.
+
+    ``seconds`` is a limit below :data:`LONGEST`. The ``dbt`` is the one that the shell would find.
+    """
+    program = shutil.which("dbt")
+    if program is None:
+        return "`dbt parse` was not run: there is no dbt on the PATH."
+    limit = min(LONGEST, LONGEST if seconds is None else seconds)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user asked for dbt, and this is the shell's
+            [program, "parse", "--project-dir", str(project_dir)],
+            cwd=project_dir,
+            env=os.environ | _ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,  # so that what dbt starts can be ended with it
+        )
+    except OSError as error:
+        return f"`dbt parse` was not run: {program}: {error.strerror or error}."
+    try:
+        said, _ = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        return f"`dbt parse` did not end within {limit:g} s, and was stopped."
+    except BaseException:  # interrupted, it must not go on alone
+        _end(process)
+        raise
+    if process.returncode:
+        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        return f"`dbt parse` failed with exit code {process.returncode}{f': {lines[-1]}' if lines else '.'}"
+    return None
+
+
+def _end(process: _Process) -> None:
+    if os.name == "nt":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
