@@ -5,24 +5,41 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from osmosis_hooks.output import write_json
-from osmosis_hooks.scope import requests
+from osmosis_hooks.output import place, quoted, recorded_texts, write_json
+from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.project import Project, Request, shown
 
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.consistency import Described, Difference
-
-_LONGEST: Final = 80
-"""Characters of a text that a message shows."""
+    from osmosis_synthesize.recording import Recorded
 
 
 def main(options: argparse.Namespace) -> int:
     """Exit code 1 if something is found, or with ``--min-coverage`` if too few are described; 2 if a file cannot be read."""
+    if options.reviewed:
+        return _reviewed(options)
     return _consistency(options) if options.consistency else _gaps(options)
+
+
+def _reviewed(options: argparse.Namespace) -> int:
+    found: list[Recorded] = []
+    unreadable = False
+    for project, texts in recorded(options):
+        found += [one for one in texts if one.wants_review]
+        for note in dict.fromkeys(project.notes):
+            print(note, file=sys.stderr)
+        unreadable = unreadable or project.unreadable
+    if str(options.json) != "-":
+        for one in found:
+            author = " ".join(filter(None, (one.record.provider, one.record.model)))
+            print(f"{place(one)}: {one.label} was described by {author}, and nobody has accepted that yet")
+    if options.json is not None:
+        write_json(options.json, recorded_texts(found))
+    return 2 if unreadable else int(bool(found))
 
 
 def _consistency(options: argparse.Namespace) -> int:
@@ -46,18 +63,13 @@ def contradiction(one: Difference) -> str:
     own, other = one.column, one.upstream
     where = _place(other) if other.file is not None else f"package {other.column.unique_id.split('.')[1]}"
     return (
-        f"{own.column} is described as {_quoted(own.text)}, but {other.column}, of which it is a copy, "
-        f"as {_quoted(other.text)} ({where})"
+        f"{own.column} is described as {quoted(own.text)}, but {other.column}, of which it is a copy, "
+        f"as {quoted(other.text)} ({where})"
     )
 
 
 def _place(one: Described) -> str:
     return f"{shown(one.file)}:{one.line}:{one.character}" if one.file is not None else str(one.column)
-
-
-def _quoted(text: str) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…")
 
 
 def _differences(found: Sequence[Difference]) -> dict[str, Any]:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.project import shown
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.recording import Recorded
+
+_LONGEST: Final = 80
+"""Characters of a text that a message shows."""
 
 
 def unified_diff(changes: Mapping[Path, tuple[str | None, str]]) -> Iterator[str]:
@@ -38,6 +44,38 @@ def usd(amount: Decimal | None) -> str:
 def count(number: int, noun: str, nouns: str | None = None) -> str:
     """``1 gap``, ``2 gaps``; ``nouns`` where the plural is not made by an s."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {nouns or noun + 's'}"
+
+
+def quoted(text: str) -> str:
+    """A text as a message shows it: on one line, in quotes, its end left out if it is long."""
+    line = " ".join(text.split())
+    return repr(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…")
+
+
+def place(text: Recorded) -> str:
+    """Where a text stands: ``path:line:column``."""
+    return f"{shown(text.file)}:{text.line}:{text.character}"
+
+
+def recorded_texts(texts: Sequence[Recorded]) -> dict[str, Any]:
+    """The report about some texts whose origin is recorded."""
+    return {"version": 1, "texts": [plain(one) for one in texts]}
+
+
+def plain(text: Recorded) -> dict[str, Any]:
+    """A recorded text, as reports have it."""
+    return {
+        "file": shown(text.file),
+        "line": text.line,
+        "unique_id": text.unique_id,
+        "column": text.column,
+        "text": text.text,
+        "origin": text.record.origin,
+        "provider": text.record.provider,
+        "model": text.record.model,
+        "at": text.record.at,
+        "reviewed": text.record.reviewed,
+    }
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:

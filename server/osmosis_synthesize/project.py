@@ -359,37 +359,45 @@ class Project:
         """
         from osmosis_synthesize.recording import recorded
 
-        found = tuple(recorded(request, self._ground(request, with_manifest=with_manifest), self.records.read()))
+        records = self.records.read()
+        if len(records):
+            # notes what cannot be read, and names that nothing bears
+            self.survey(request, with_manifest=with_manifest)
+        found = tuple(recorded(request, self._ground(request, with_manifest=with_manifest), records))
         if self.records.problem is not None and self.records.problem not in self.notes:
             self.notes.append(self.records.problem)
         return found
 
-    def drifted(self, texts: Iterable[Recorded]) -> tuple[Drifted, ...]:
+    def drifted(self, texts: Sequence[Recorded]) -> tuple[Drifted, ...]:
         """Those of some recorded texts that somebody has edited, or of whose origins something has changed since.
 
+        Without a manifest only the former can be told.
+
         Raises:
-            ManifestError: the manifest cannot be read.
+            ManifestError: there is a manifest, and it cannot be read.
         """
         from osmosis_synthesize.recording import drifted
 
-        return tuple(drifted(texts, self._made_from()[0]))
+        made_from, lineage = self._made_from() if texts and self.manifest_path.exists() else (None, None)
+        return tuple(drifted(texts, made_from, lineage))
 
-    def accept(self, texts: Iterable[Recorded]) -> None:
+    def accept(self, texts: Iterable[Recorded]) -> int:
         """Mark recorded texts as reviewed by a human: as they stand, and with what they would be made from now.
+
+        Gives how many records that changed.
 
         Raises:
             WriteError: the records could not be written.
         """
-        recorder = self.recorder(always=True)
-        if recorder is not None:
-            recorder.accept(texts)
+        return self._recorder().accept(texts)
 
-    def recorder(self, *, always: bool = False) -> Recorder | None:
-        """What records texts; ``None`` where the settings say that nothing is to be recorded, unless it is ``always``."""
+    def recorder(self) -> Recorder | None:
+        """What records the texts of a run; ``None`` where the settings say that nothing is to be recorded."""
+        return self._recorder() if self.settings.provenance != "none" else None
+
+    def _recorder(self) -> Recorder:
         from osmosis_synthesize.recording import Recorder
 
-        if self.settings.provenance == "none" and not always:
-            return None
         try:
             made_from, lineage = self._made_from()
         except ManifestError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,12 +99,20 @@ def _recorded_in(
             )
 
 
-def drifted(texts: Iterable[Recorded], now: MadeFrom) -> Iterator[Drifted]:
-    """Those of some texts that a human has edited, or of whose origins something has changed."""
-    from osmosis_synthesize.engine.drift import changes
+def drifted(texts: Sequence[Recorded], now: MadeFrom | None, lineage: Lineages | None) -> Iterator[Drifted]:
+    """Those of some texts that a human has edited, or of whose origins something has changed.
 
+    Args:
+        texts: of one project.
+        now: what they would be made from now; ``None`` where no manifest tells.
+        lineage: where that reads expressions, so that those of many nodes are traced at once.
+    """
+    from osmosis_synthesize.engine.drift import changes, has_other_sql
+
+    if now is not None and lineage is not None:
+        lineage.trace({one.unique_id for one in texts if has_other_sql(one.record, one.unique_id, now)})
     for one in texts:
-        found = changes(one.record, one.unique_id, now)
+        found = changes(one.record, one.unique_id, now) if now is not None else ()
         if found or one.is_edited:
             yield Drifted(one, found)
 
@@ -158,8 +166,8 @@ class Recorder:
         ]
         self._file.put(records)
 
-    def accept(self, texts: Iterable[Recorded]) -> None:
-        """Mark texts as reviewed, as they stand and with what they would be made from now.
+    def accept(self, texts: Iterable[Recorded]) -> int:
+        """Mark texts as reviewed, as they stand and with what they would be made from now; gives how many that changed.
 
         Raises:
             WriteError: the records could not be written.
@@ -179,6 +187,7 @@ class Recorder:
             if new != one.record:
                 records.append(new)
         self._file.put(records)
+        return len(records)
 
     def _made(self, one: Proposal, prompt: str) -> Made:
         if self._made_from is None:

@@ -32,8 +32,7 @@ def changes(record: Record, unique_id: str, now: MadeFrom) -> tuple[Change, ...]
         return ()
     made = record.made_from
     found: list[Change] = []
-    sql = now.sql(unique_id)
-    if made.sql is not None and sql is not None and sql != made.sql:
+    if has_other_sql(record, unique_id, now):
         present = now.expression(unique_id, record.column) if made.expression is not None else None
         if present is None:
             found.append(Change("sql"))
@@ -44,3 +43,9 @@ def changes(record: Record, unique_id: str, now: MadeFrom) -> tuple[Change, ...]
         if text is not None and text != digest:
             found.append(Change("upstream", short_name(name)))
     return tuple(found)
+
+
+def has_other_sql(record: Record, unique_id: str, now: MadeFrom) -> bool:
+    """Whether the node's SQL is not what it was, so that it has to be read."""
+    sql = now.sql(unique_id) if now.knows(unique_id) else None
+    return sql is not None and record.made_from.sql not in {None, sql}
