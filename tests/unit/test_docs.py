@@ -22,7 +22,7 @@ def test_every_setting_is_in_the_table_and_nothing_else_is() -> None:
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(FIELDS)
 
 
-@pytest.mark.parametrize("command", ["run", "check", "estimate", "cache", "spend", "demo"])
+@pytest.mark.parametrize("command", ["run", "check", "review", "drift", "estimate", "cache", "spend", "demo"])
 def test_every_option_is_in_the_readme(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
