@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
@@ -15,9 +15,10 @@ SECTION: Final = "osmosis"
 Severity = Literal["off", "hint", "information", "warning", "error"]
 _SEVERITIES: Final = ("off", "hint", "information", "warning", "error")
 
-_USERS_OWN: Final = frozenset({"base_url", "trusted_hosts"})
-"""Settings that decide where a key is sent. An editor's workspace settings may be a file of the repository, so these are
-taken only from the options that come with ``initialize``, which the user's own configuration of the editor sends."""
+_USERS_OWN: Final = frozenset({"base_url", "trusted_hosts", "dbt_command", "language_model"})
+"""Settings that decide where a key is sent or what is executed, or that say what the client can do. An editor's workspace
+settings may be a file of the repository, so these are taken only from the options that come with ``initialize``, which the
+user's own configuration of the editor sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Configuration:
     severity: Severity = "hint"
     """Of the diagnostic that marks a gap."""
     code_lens: bool = True
+    dbt_command: tuple[str, ...] = ()
+    """The words that start dbt; empty to look for it."""
+    language_model: bool = False
+    """Whether the client has a language model of its own that may be asked."""
     problems: tuple[str, ...] = ()
     """What could not be used, for the user."""
 
@@ -47,10 +52,11 @@ def read_configuration(given: object, initial: object = None) -> Configuration:
             if value is None:
                 continue
             if key in _USERS_OWN and not trusted:
-                problems.append(
-                    f"{SECTION}.{name} is not used: where a key may be sent is said in the options that come with "
-                    "`initialize`, or in the environment, never in settings that a repository may bring."
-                )
+                if value and value != values.get(key):
+                    problems.append(
+                        f"{SECTION}.{name} is not used: where a key may be sent, and what may be executed, is said in "
+                        "the options that come with `initialize`, never in settings that a repository may bring."
+                    )
                 continue
             values[key] = value
     overrides = {key: value for key, value in values.items() if key in FIELDS}
@@ -62,7 +68,27 @@ def read_configuration(given: object, initial: object = None) -> Configuration:
         )
         severity = "hint"
     lens = _mapping(values.get("code_lens")).get("enable", True)
-    return Configuration(MappingProxyType(overrides), severity, code_lens=lens is not False, problems=tuple(problems))
+    command = _words(values.get("dbt_command", ()))
+    if command is None:
+        problems.append(f"{SECTION}.dbtCommand must be a path, or a list of words.")
+    return Configuration(
+        MappingProxyType(overrides),
+        severity,
+        code_lens=lens is not False,
+        dbt_command=command or (),
+        language_model=values.get("language_model") is True,
+        problems=tuple(problems),
+    )
+
+
+def _words(value: object) -> tuple[str, ...] | None:
+    """A command as words; ``None`` if it is none. A text is one word: paths may hold spaces."""
+    if isinstance(value, str):
+        return (value,) if value.strip() else ()
+    if not isinstance(value, Sequence):
+        return None
+    words = cast("Sequence[object]", value)
+    return tuple(word for word in words if isinstance(word, str)) if all(isinstance(w, str) for w in words) else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

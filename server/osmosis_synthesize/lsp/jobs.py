@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from osmosis_synthesize.threads import do
+
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.call import Caller
 
@@ -45,26 +47,8 @@ class Worker:
     def _serve(self) -> None:
         while True:
             loop, future, work = self._queue.get()
-            if future.cancelled():
-                continue
-            result, error = None, None
-            try:
-                result = work()
-            except Exception as raised:  # noqa: BLE001 - whoever waits for the work gets its error
-                error = raised
-            try:
-                loop.call_soon_threadsafe(_settle, future, result, error)
-            except RuntimeError:  # the loop is closed: nobody waits any more
-                return
-
-
-def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
-    if future.cancelled():
-        return
-    if error is None:
-        future.set_result(result)
-    else:
-        future.set_exception(error)
+            if not future.cancelled():
+                do(loop, future, work)
 
 
 class Run:
@@ -86,8 +70,7 @@ class Run:
         Gives ``False`` at once if the run is stopped before that. Nothing more is asked then. A call under way that is
         paid for in any case goes on beside, so that its reply reaches the cache; any other is cancelled.
         """
-        await asyncio.wait({work, self._stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
+        if not await self.outlasts(work):
             if caller.keeps:
                 caller.stop()
             else:
@@ -96,6 +79,11 @@ class Run:
         if not work.cancelled() and (error := work.exception()) is not None:
             raise error
         return not work.cancelled()
+
+    async def outlasts(self, work: asyncio.Task[Any], *, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - asyncio.wait's
+        """Wait until ``work`` has ended, the run is stopped, or so many seconds are over; whether it was the first."""
+        await asyncio.wait({work, self._stop}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return work.done()
 
     def stop(self) -> None:
         """End the wait."""

@@ -24,8 +24,13 @@ class Progress:
         self._shown = shown
 
     @classmethod
-    async def begin(cls, session: Session, run: Run, title: str, *, asked_for: bool = False) -> Progress:
-        """Have the client show it, with a way to stop the run. One that has ``asked_for`` it has given the run its token."""
+    async def begin(
+        cls, session: Session, run: Run, title: str, *, asked_for: bool = False, measured: bool = True
+    ) -> Progress:
+        """Have the client show it, with a way to stop the run. One that has ``asked_for`` it has given the run its token.
+
+        What is not ``measured`` has no percentage.
+        """
         shown = asked_for
         if session.abilities.progress and not asked_for:
             params = types.WorkDoneProgressCreateParams(run.token)
@@ -36,10 +41,10 @@ class Progress:
             except (JsonRpcException, TimeoutError):
                 pass
         progress = cls(session, run, shown=shown)
-        progress._send(types.WorkDoneProgressBegin(title, cancellable=True, percentage=0))
+        progress._send(types.WorkDoneProgressBegin(title, cancellable=True, percentage=0 if measured else None))
         return progress
 
-    def report(self, message: str, percentage: int) -> None:
+    def report(self, message: str, percentage: int | None = None) -> None:
         """Say how far it is."""
         self._send(types.WorkDoneProgressReport(message=message, percentage=percentage))
 

@@ -67,6 +67,8 @@ class Member:
     models: dict[Path, tuple[Gap, ...]] = field(default_factory=dict[Path, tuple[Gap, ...]])
     """The gaps of the entries of the nodes that an open .sql, .py or .csv file defines, by its path."""
     loader: Loader | None = None
+    parsing: bool = False
+    """Whether `dbt parse` is running in it."""
     artifacts: tuple[Path, Path | None] | None = None
     """The manifest and catalog that the loader reads."""
 
