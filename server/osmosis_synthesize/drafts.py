@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osmosis_synthesize.document import Document, edit, parse
-from osmosis_synthesize.document.model import Change, Fill, NewColumn, NewEntry
+from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry
 from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
 from osmosis_synthesize.files import Source, read_source, write_source
@@ -63,7 +63,11 @@ class Drafts:
         if path in self._drafts:
             return self._drafts[path].document.text
         source = self._source(path)
-        return self._buffers.get(path, source.text) if source is not None else None
+        return self._buffers.get(path, source.text if source is not None else None)
+
+    def buffer(self, path: Path) -> str | None:
+        """The text that stands for a file of any kind, where there is one."""
+        return self._buffers.get(path)
 
     def fill(self, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
         """Edit texts into their files, in memory; without a text, a column is added that the file lacks.
@@ -170,7 +174,7 @@ def changes_for(document: Document, texts: Sequence[tuple[Gap, str | None]]) -> 
     """The change that each text asks for in a file as it is now, or why it cannot be made any more.
 
     Slots are looked up by entry and column: edits have moved what the gaps remember. Gaps in one new entry share one
-    change; without a text, a column is added that the file lacks.
+    change; without a text, a column is added that the file lacks, or the text of one that it has is taken out.
     """
     entries = _new_entries([(gap, text) for gap, text in texts if document.entry(gap.key) is None])
     return [entries.get(gap.key) or _change(document, gap, text) for gap, text in texts]
@@ -200,9 +204,9 @@ def _change(document: Document, gap: Gap, text: str | None) -> Change | str:
         return _new_column(gap, gap.addition, text) if slot is None else f"{gap.label} has an entry by now"
     if gap.slot is None:
         return f"{gap.label} has an entry by now"
-    if slot is None or text is None:
+    if slot is None:
         return f"{gap.label} is not in the file any more"
-    return Fill(slot, text)
+    return Fill(slot, text) if text is not None else Clear(slot)
 
 
 def _new_column(gap: Gap, addition: Addition, text: str | None) -> NewColumn:

@@ -95,6 +95,7 @@ class Project:
 
         What was read of the manifest, and what was traced, is shared.
         """
+        _ = self.records  # read once for all
         other = copy.copy(self)
         for kept in ("mentions", "homes"):  # these have read the texts
             other.__dict__.pop(kept, None)

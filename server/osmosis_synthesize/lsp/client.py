@@ -31,8 +31,15 @@ class Abilities:
     create_files: bool = False
     resolves_edits: bool = False
     """It asks for the edit of a code action when that is chosen."""
+    disabled_actions: bool = False
+    """It shows why a code action cannot be had."""
     llm_tag: bool = False
     markdown: bool = False
+
+    @property
+    def makes_files(self) -> bool:
+        """Whether an edit may bring a new file."""
+        return self.document_changes and self.create_files
 
 
 def abilities_of(capabilities: types.ClientCapabilities, encoding: object) -> Abilities:
@@ -53,6 +60,7 @@ def abilities_of(capabilities: types.ClientCapabilities, encoding: object) -> Ab
         create_files=types.ResourceOperationKind.Create in (_at(edit, "resource_operations") or ()),
         resolves_edits="edit" in (_at(code_action, "resolve_support.properties") or ())
         and bool(_at(code_action, "data_support")),
+        disabled_actions=bool(_at(code_action, "disabled_support")),
         llm_tag=types.CodeActionTag.LlmGenerated in (_at(code_action, "tag_support.value_set") or ()),
         markdown=types.MarkupKind.Markdown in (_at(capabilities, "text_document.hover.content_format") or ()),
     )

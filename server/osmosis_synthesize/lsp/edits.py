@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from lsprotocol import types
 
 from osmosis_synthesize.document import edit, is_gap, parse
 from osmosis_synthesize.drafts import changes_for
-from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.engine.model import Author, Gap, Proposal
+from osmosis_synthesize.errors import WriteError
+from osmosis_synthesize.files import write_source
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.project import Project
-from osmosis_synthesize.text import LineIndex, TextEdit
+from osmosis_synthesize.text import LineIndex, TextEdit, apply_edits
 
-Texts = Sequence[tuple[Gap, str]]
+Texts = Sequence[tuple[Gap, str | None]]
+"""Without a text, a column is added that the file lacks, or the text that stands there is taken out."""
 
 _TRIES: Final = 3
 """How often an edit is made anew because the user went on typing."""
@@ -75,7 +78,10 @@ def _propose(project: Project, texts: Texts, uris: Mapping[Path, tuple[str, int]
             gap = texts[number][0]
             entry = document.entry(gap.key)
             slot = None if entry is None else entry.slot if gap.column is None else entry.column(gap.column)
-            if slot is not None and not is_gap(slot, project.placeholders):
+            if gap.replaces is not None and slot is not None:
+                if slot.text != gap.replaces:
+                    reasons[number] = f"{gap.label} was changed meanwhile"
+            elif slot is not None and not is_gap(slot, project.placeholders):
                 reasons[number] = f"{gap.label} was described meanwhile"
         wanted = {
             id(change): change
@@ -125,12 +131,16 @@ def workspace_edit(
 _ANNOTATION: Final = "osmosis"
 
 
+Confirm = Literal["never", "several", "always"]
+"""When the user is shown texts before they are in place, where the client can do that: ``several`` is more than one."""
+
+
 async def apply(
-    session: Session, project: Project, texts: Texts, label: str, *, confirm: bool = True
+    session: Session, project: Project, texts: Texts, label: str, *, confirm: Confirm = "several"
 ) -> tuple[str | None, ...]:
     """Have the client put texts in place, in one edit that one undo takes back. Gives, for each, why it is not there.
 
-    With ``confirm`` the user is shown more than one text first, where the client can do that.
+    A file that is still to be made, by a client that cannot, is written by the server, once the rest is in place.
     A document that changes meanwhile is looked at anew; what a human has written by then stays.
     """
     if not texts:
@@ -142,18 +152,44 @@ async def apply(
         if not proposed.files:
             return reasons
         if _is_current(session, proposed.files):
-            edit_now = workspace_edit(
-                proposed.files, session.abilities, label, confirm=confirm and proposed.count > 1
-            )
-            answer = await session.protocol.ask(
-                types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(edit_now, label)
-            )
-            if answer.applied:
+            shown = confirm == "always" or (confirm == "several" and proposed.count > 1)
+            if await _applied(session, proposed.files, label, confirm=shown):
                 return reasons
             if _is_current(session, proposed.files):
                 break
         project = session.refreshed(project)
     return tuple(reason or _NOT_TAKEN for reason in reasons)
+
+
+async def _applied(session: Session, files: Sequence[FileEdit], label: str, *, confirm: bool) -> bool:
+    """Whether all is in place."""
+    own = [file for file in files if file.is_new and not session.abilities.makes_files]
+    others = [file for file in files if file not in own]
+    if others:
+        edit_now = workspace_edit(others, session.abilities, label, confirm=confirm)
+        params = types.ApplyWorkspaceEditParams(edit_now, label)
+        answer = await session.protocol.ask(types.WORKSPACE_APPLY_EDIT, params)
+        if not answer.applied:
+            return False
+    if own:
+        await session.worker.do(lambda: [_make(file) for file in own])
+    return True
+
+
+def _make(file: FileEdit) -> None:
+    """Write a new file."""
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    write_source(file.path, apply_edits("", file.edits), expected=None)
+
+
+async def record(session: Session, project: Project, proposals: Sequence[Proposal]) -> None:
+    """Keep where texts come from that are in place, or about to be. What cannot be kept is told, and stops nothing."""
+    if any(isinstance(proposal.source, Author) for proposal in proposals):
+        now = session.refreshed(project)
+        try:
+            await session.worker.do(lambda: now.record(proposals))
+        except WriteError as error:
+            session.tell(str(error))
 
 
 _NOT_TAKEN: Final = "the editor did not make the edit; the text is in the cache, so that asking again is free"

@@ -29,6 +29,8 @@ GENERATE_COLUMN: Final = "osmosis.generateColumn"
 GENERATE_MODEL: Final = "osmosis.generateModel"
 GENERATE_FILE: Final = "osmosis.generateFile"
 GENERATE_PROJECT: Final = "osmosis.generateProject"
+REWRITE: Final = "osmosis.rewrite"
+ACCEPT: Final = "osmosis.accept"
 PREVIEW: Final = "osmosis.preview"
 SPEND: Final = "osmosis.spend"
 CACHE_CLEAR: Final = "osmosis.cacheClear"
@@ -47,6 +49,15 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     """Base of all."""
 
 
+class Named(Message, frozen=True):
+    """One place for a description."""
+
+    node: str
+    """``unique_id``."""
+    column: str | None = None
+    """``None``: the node's own description."""
+
+
 class Target(Message, frozen=True):
     """What is to be described: the argument of the ``generate`` commands and of ``osmosis.preview``."""
 
@@ -56,6 +67,8 @@ class Target(Message, frozen=True):
     """``unique_id``; ``None`` for the whole file."""
     column: str | None = None
     """Only with a node; ``None`` with ``osmosis.generateColumn`` means the node's own description."""
+    only: tuple[Named, ...] = ()
+    """Of all that is meant by the rest, just these; empty for all."""
 
 
 class Left(Message, frozen=True):
@@ -362,6 +375,8 @@ COMMANDS: Final[Mapping[str, Signature]] = MappingProxyType(
         GENERATE_MODEL: Signature(Target, Outcome),
         GENERATE_FILE: Signature(Target, Outcome),
         GENERATE_PROJECT: Signature(Target, Outcome),
+        REWRITE: Signature(Target, Outcome),
+        ACCEPT: Signature(Target, int),
         PREVIEW: Signature(Target, Preview),
         PROPOSE: Signature(ProposeParams, Proposals),
         APPLY_TEXTS: Signature(ApplyParams, Applied),

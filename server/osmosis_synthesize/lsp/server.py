@@ -17,7 +17,9 @@ from osmosis_synthesize.lsp.features import (
     code_lens,
     commands,
     completion,
+    dbt,
     definition,
+    described,
     diagnostics,
     generate,
     hover,
@@ -69,6 +71,8 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     messages.GENERATE_MODEL: lambda session, arguments: generate.generate(session, "model", arguments),
     messages.GENERATE_FILE: lambda session, arguments: generate.generate(session, "file", arguments),
     messages.GENERATE_PROJECT: lambda session, arguments: generate.generate(session, "project", arguments),
+    messages.REWRITE: described.rewrite,
+    messages.ACCEPT: described.accept,
     messages.PREVIEW: generate.preview,
     messages.PROPOSE: proposals.propose,
     messages.APPLY_TEXTS: proposals.apply_texts,
@@ -80,7 +84,7 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     messages.PAUSE: commands.pause,
     messages.MODELS: commands.not_yet,
     messages.CHOOSE_PROVIDER: commands.not_yet,
-    messages.DBT_PARSE: commands.not_yet,
+    messages.DBT_PARSE: dbt.parse,
 }
 
 

@@ -1,4 +1,4 @@
-"""What can be done about the gaps at the cursor or in the selection.
+"""What can be done about the descriptions at the cursor or in the selection.
 
 What is free is an edit, worked out when it is chosen. What calls a provider is a command: some editors resolve every
 action they list, to show what it would do, and that must not cost anything.
@@ -6,23 +6,30 @@ action they list, to show what it would do, and that must not cost anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 from lsprotocol import types
 
-from osmosis_synthesize.document.model import Entry
 from osmosis_synthesize.engine.inherit import Doubtful
-from osmosis_synthesize.engine.model import Alternative, Gap, PlannedCall, Proposal, Upstream
+from osmosis_synthesize.engine.model import Alternative, Author, Gap, PlannedCall, Proposal, Unfilled, Upstream
+from osmosis_synthesize.engine.provenance import Record
 from osmosis_synthesize.lsp import convert, messages
-from osmosis_synthesize.lsp.edits import propose, workspace_edit
+from osmosis_synthesize.lsp.edits import propose, record, workspace_edit
+from osmosis_synthesize.lsp.features import views
+from osmosis_synthesize.lsp.features.described import rewritable
 from osmosis_synthesize.lsp.features.diagnostics import MISSING, SOURCE
-from osmosis_synthesize.lsp.messages import Message, Target, plain
-from osmosis_synthesize.lsp.outlook import inheritance
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.features.views import View
+from osmosis_synthesize.lsp.messages import ApplyParams, Message, Named, SlotText, Target, plain
+from osmosis_synthesize.lsp.outlook import gaps_of_model, inheritance, plan_now
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import cost_of, count, money
-from osmosis_synthesize.lsp.workspace import label_of
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Way, label_of
+from osmosis_synthesize.names import short_name
+from osmosis_synthesize.project import Project
 
 REWRITE: Final = "refactor.rewrite.osmosis"
 FIX_ALL: Final = "source.fixAll.osmosis"
@@ -41,22 +48,59 @@ class Text(Message, frozen=True):
     text: str
 
 
-class Texts(Message, frozen=True):
-    """What a free action will put in place: the ``data`` by which it is resolved."""
+class Texts(Message, frozen=True, tag="texts"):
+    """Put these texts in place."""
 
     uri: str
     label: str
     texts: tuple[Text, ...]
 
 
+class Free(Message, frozen=True, tag="free"):
+    """Fill all gaps of a file that cost nothing, or only those that inherit."""
+
+    uri: str
+    label: str
+    inherited: bool
+
+
+class Columns(Message, frozen=True, tag="columns"):
+    """Add the columns that the entry of a node lacks."""
+
+    uri: str
+    label: str
+    node: str
+
+
+class Undo(Message, frozen=True, tag="undo"):
+    """Take a generated text out again."""
+
+    uri: str
+    label: str
+    node: str
+    column: str | None
+
+
+Later = Texts | Free | Columns | Undo
+"""The ``data`` by which an action is resolved."""
+
+
 async def offer(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
     """The actions for a place or a selection."""
-    reading = await session.read(params.text_document.uri)
-    if reading is None or not reading.ready.has_manifest or reading.document.broken:
+    only = None if params.context.only is None else [_value(kind) for kind in params.context.only]
+    if not any(_is_wanted(kind, only) for kind in KINDS):
         return []
-    offers = _Offers(session, reading, params)
-    await offers.look_upstream()
-    actions = [action for action in offers.all() if _is_wanted(action, params.context.only)]
+    view = await views.look_at(session, params.text_document.uri, params.range)
+    if view is None:
+        return []
+    looked = _Looked()
+    if _is_wanted(QUICK_FIX, only) or _is_wanted(REWRITE, only):
+        looked = await session.worker.do(lambda: _look(session, view))
+    actions = [
+        action
+        for action in _Offers(session, view, looked, params.context.diagnostics).all()
+        if _is_wanted(_value(action.kind), only)
+    ]
     if not session.abilities.resolves_edits:
         return [await resolve(session, action) for action in actions]
     return actions
@@ -66,86 +110,147 @@ async def resolve(session: Session, action: types.CodeAction) -> types.CodeActio
     """Give an action its edit, for the document as it is now."""
     if action.data is None:
         return action
-    wanted = msgspec.convert(action.data, Texts)
-    reading = await session.read(wanted.uri)
-    if reading is None:
+    wanted = msgspec.convert(action.data, Later)
+    texts = await _texts(session, wanted)
+    if texts is None:
         return action
-    by_id = {gap.id: gap for gap in reading.gaps}
-    texts = [(by_id[item.node, item.column], item.text) for item in wanted.texts if (item.node, item.column) in by_id]
-    proposed = await propose(session, session.refreshed(reading.project), texts)
+    project, changes = texts
+    proposed = await propose(session, session.refreshed(project), changes)
     if proposed.files:
-        confirm = proposed.count > 1
+        several = proposed.count > 1 and not isinstance(wanted, Columns)
+        # What runs on each save must not ask each time.
+        confirm = several and not (isinstance(wanted, Free) and wanted.inherited)
         action.edit = workspace_edit(proposed.files, session.abilities, wanted.label, confirm=confirm)
     return action
 
 
-def _is_wanted(action: types.CodeAction, only: Sequence[str] | None) -> bool:
-    """Whether an action is of a kind that was asked for; a kind includes those below it."""
-    kind = _value(action.kind)
-    return only is None or any(
-        kind == wanted or kind.startswith(f"{_value(wanted)}.") for wanted in map(_value, only)
-    )
+async def _texts(session: Session, wanted: Later) -> tuple[Project, list[tuple[Gap, str | None]]] | None:
+    """What an action is to put where; ``None`` as a text adds a column, or takes a text out."""
+    found = await _gaps(session, wanted.uri)
+    if found is None:
+        return None
+    project, gaps, ways = found
+    by_id = {gap.id: gap for gap in gaps}
+    match wanted:
+        case Texts():
+            texts = [(by_id[item.node, item.column], item.text) for item in wanted.texts if _key(item) in by_id]
+            proposals = [
+                way for gap, text in texts if isinstance(way := ways.get(gap.id), Proposal) and way.text == text
+            ]
+            await record(session, project, proposals)
+            return project, [*texts]
+        case Free():
+            proposals = [way for gap in gaps if isinstance(way := ways.get(gap.id), Proposal)]
+            chosen = [way for way in proposals if not wanted.inherited or way.origin == "inherited"]
+            await record(session, project, chosen)
+            return project, [(by_id[way.gap.id], way.text) for way in chosen]
+        case Columns():
+            return project, await session.worker.do(lambda: _missing(project, wanted.node))
+        case Undo():
+            return project, await session.worker.do(lambda: _undone(project, wanted))
+
+
+async def _gaps(session: Session, uri: str) -> tuple[Project, Sequence[Gap], Mapping[GapId, Way]] | None:
+    """The gaps of a schema file, or of the entry of a node's file, as they are now, and how they would be filled."""
+    text = session.texts.get(uri)
+    if text is not None and text.path.suffix.lower() in NODE_SUFFIXES:
+        member, project = views.project_of(session, text.path)
+        if member is None or project is None:
+            return None
+        gaps = await session.worker.do(lambda: gaps_of_model(project, text.path))
+        return project, gaps, member.ways.get(text.path, {})
+    reading = await session.read(uri)
+    return (reading.project, reading.gaps, reading.ways) if reading is not None else None
+
+
+def _missing(project: Project, unique_id: str) -> list[tuple[Gap, str | None]]:
+    home = views.home_of(project, project.index.nodes[unique_id]) if unique_id in project.index.nodes else None
+    return [(gap, None) for gap in project.missing_columns(home.file, home.entry.key)] if home is not None else []
+
+
+def _undone(project: Project, wanted: Undo) -> list[tuple[Gap, str | None]]:
+    """The text to be taken out, if it still is the one that was generated."""
+    node = project.index.nodes.get(wanted.node)
+    spot = views.spot_of(project, node, wanted.column) if node is not None else None
+    if spot is None or spot.slot.text is None:
+        return []
+    is_generated = project.is_generated_text(spot.slot.key, spot.slot.column, spot.slot.text)
+    return [(spot.as_gap(), None)] if is_generated else []
+
+
+def _key(text: Text) -> GapId:
+    return text.node, text.column
+
+
+def _is_wanted(kind: str, only: Sequence[str] | None) -> bool:
+    """Whether a kind was asked for; one includes those below it."""
+    return only is None or any(wanted in ("", kind) or kind.startswith(f"{wanted}.") for wanted in only)
 
 
 def _value(kind: object) -> str:
     return str(getattr(kind, "value", kind))
 
 
-class _Offers:
-    def __init__(self, session: Session, reading: Reading, params: types.CodeActionParams) -> None:
-        self.session = session
-        self.reading = reading
-        self.diagnostics = params.context.diagnostics
-        lines, encoding = reading.document.lines, session.abilities.encoding
-        self.start = convert.offset(params.range.start, lines, encoding)
-        self.end = convert.offset(params.range.end, lines, encoding)
-        self.alternatives: Sequence[Alternative] = ()
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is known of a place only after some reading."""
 
-    async def look_upstream(self) -> None:
-        """Find the texts among which the user may choose for the one gap that is selected."""
-        selected = self._selected()
-        project = self.reading.project
-        if len(selected) == 1 and (column := selected[0].column) is not None:
-            unique_id = selected[0].unique_id
-            if unique_id in project.index.nodes:
-                found = await self.session.worker.do(lambda: inheritance(project, unique_id, column))
-                self.alternatives = found.alternatives if isinstance(found, Doubtful) else ()
+    alternatives: Sequence[Alternative] = ()
+    """Texts among which the user may choose for the one gap."""
+    missing: int = 0
+    """Columns that the entry lacks."""
+    rewriting: Way | None = None
+    """How the one description would be written anew."""
+    record: Record | None = None
+    """How the one description came about, if it stands as it was generated."""
+
+
+def _look(session: Session, view: View) -> _Looked:
+    """For the worker."""
+    project, home, spot = view.project, view.home, view.spot
+    missing = len(project.missing_columns(home.file, home.entry.key)) if home is not None else 0
+    alternatives: Sequence[Alternative] = ()
+    if len(view.selected) == 1 and (column := view.selected[0].column) is not None:
+        unique_id = view.selected[0].unique_id
+        found = inheritance(project, unique_id, column) if unique_id in project.index.nodes else None
+        alternatives = found.alternatives if isinstance(found, Doubtful) else ()
+    if spot is None or spot.slot.text is None or not spot.is_described(project):
+        return _Looked(alternatives, missing)
+    gap = rewritable(spot)
+    rewriting = plan_now(session, project, [gap])[gap.id] if gap is not None else None
+    record = project.record_of(spot.slot.key, spot.slot.column, spot.slot.text)
+    stands = record is not None and record.is_of(spot.slot.text) and not record.is_edited
+    return _Looked(alternatives, missing, rewriting, record if stands else None)
+
+
+class _Offers:
+    def __init__(
+        self, session: Session, view: View, looked: _Looked, diagnostics: Sequence[types.Diagnostic]
+    ) -> None:
+        self.abilities: Final = session.abilities
+        self.view: Final = view
+        self.looked: Final = looked
+        self.diagnostics: Final = diagnostics
 
     def all(self) -> Iterator[types.CodeAction]:
         """From the nearest to the widest."""
-        selected = self._selected()
+        selected = self.view.selected
         if len(selected) == 1:
             yield from self._one(selected[0])
         elif selected:
             yield from self._several(selected)
-        entry = self.reading.entry_at(self.start)
-        if entry is not None:
-            gaps = self.reading.gaps_of(entry.key)
-            if len(gaps) > 1:
-                yield from self._entry(entry, gaps)
-        if len(self.reading.gaps) > 1:
+        yield from self._described()
+        yield from self._entry()
+        if self.view.is_schema_file and self.view.gaps:
             yield from self._file()
 
-    def _selected(self) -> list[Gap]:
-        """The gaps whose names stand on the lines of the selection, else the one at the cursor."""
-        lines = self.reading.document.lines
-        first, last = lines.line_of(self.start), lines.line_of(self.end)
-        on_lines = [gap for gap in self.reading.gaps if gap.slot is not None and first <= gap.line - 1 <= last]
-        if on_lines:
-            return on_lines
-        slot = self.reading.document.slot_at(self.start)
-        if slot is None:
-            return []
-        gap = self.reading.gap(slot.key, slot.column)
-        return [gap] if gap is not None else []
-
     def _one(self, gap: Gap) -> Iterator[types.CodeAction]:
-        way = self.reading.ways.get(gap.id)
+        way = self.view.ways.get(gap.id)
         name = label_of(gap)
         if isinstance(way, Proposal):
             yield self._free(_title(way, name), [way], preferred=True)
         if gap.slot is not None and gap.slot.blocked_by is None:
-            for alternative in self.alternatives:
+            for alternative in self.looked.alternatives:
                 proposal = Proposal(gap, alternative.text, "inherited", alternative.upstream)
                 yield self._free(
                     f"Use the description of `{alternative.upstream.label}`: {_cut(alternative.text)}", [proposal]
@@ -155,48 +260,104 @@ class _Offers:
             yield block
         if isinstance(way, PlannedCall):
             alone = f", {money(way.cost)}" if way.gaps == (gap,) else ""
-            target = Target(self.reading.text.uri, gap.unique_id, gap.column)
+            target = Target(self.view.uri, gap.unique_id, gap.column)
             yield self._paid(f"Generate description for `{name}`{alone}", messages.GENERATE_COLUMN, target)
+        elif isinstance(way, Unfilled) and self.abilities.disabled_actions:
+            title = f"Generate description for `{name}`"
+            yield types.CodeAction(title, kind=QUICK_FIX, disabled=types.CodeActionDisabled(way.reason))
 
-    def _several(self, gaps: list[Gap]) -> Iterator[types.CodeAction]:
+    def _several(self, gaps: Sequence[Gap]) -> Iterator[types.CodeAction]:
         free = self._proposals(gaps)
         if free:
             yield self._free(f"Fill the {count(len(free), 'selected gap')} that cost nothing", free)
+        if self._calls(gaps):
+            names = tuple(Named(gap.unique_id, gap.column) for gap in gaps)
+            title = f"Generate {len(gaps)} selected descriptions{self._price(gaps)}"
+            yield self._paid(title, messages.GENERATE_FILE, Target(self.view.uri, only=names))
 
-    def _entry(self, entry: Entry, gaps: Sequence[Gap]) -> Iterator[types.CodeAction]:
-        free = self._proposals(gaps)
-        if free:
-            yield self._free(f"Inherit {count(len(free), 'description')} for `{entry.key}`", free, kind=REWRITE)
-        if len(free) < len(gaps):
-            target = Target(self.reading.text.uri, gaps[0].unique_id)
-            title = f"Generate {count(len(gaps), 'description')} for `{entry.key}`{self._price(gaps)}"
-            yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
+    def _described(self) -> Iterator[types.CodeAction]:
+        """What can be done with a description that is there."""
+        spot = self.view.spot
+        if spot is None or spot.slot.text is None:
+            return
+        name = spot.slot.column or short_name(spot.node.unique_id)
+        target = Target(self.view.uri, spot.node.unique_id, spot.slot.column)
+        record = self.looked.record
+        if record is not None:
+            if not record.reviewed:
+                title = f"Accept the generated description of `{name}`"
+                only = (Named(spot.node.unique_id, spot.slot.column),)
+                yield self._command(title, messages.ACCEPT, Target(self.view.uri, only=only), kind=REWRITE)
+            title = f"Undo the generated description of `{name}`"
+            yield self._later(Undo(self.view.uri, title, spot.node.unique_id, spot.slot.column), kind=REWRITE)
+        match self.looked.rewriting:
+            case PlannedCall() as call:
+                title = f"Rewrite description of `{name}`…, {money(call.cost)}"
+                yield self._paid(title, messages.REWRITE, target, kind=REWRITE)
+            case Proposal():
+                yield self._paid(f"Rewrite description of `{name}`…", messages.REWRITE, target, kind=REWRITE)
+            case Unfilled(reason=reason) if self.abilities.disabled_actions:
+                disabled = types.CodeActionDisabled(reason)
+                yield types.CodeAction(f"Rewrite description of `{name}`…", kind=REWRITE, disabled=disabled)
+            case _:
+                pass
+
+    def _entry(self) -> Iterator[types.CodeAction]:
+        gaps, home = self.view.beside, self.view.home
+        name = str(home.entry.key) if home is not None else str(gaps[0].key) if gaps else ""
+        if len(gaps) > 1 or (gaps and not self.view.is_schema_file):
+            free = self._proposals(gaps)
+            if len(free) > 1 or (free and not self.view.selected):
+                inherited = all(way.origin == "inherited" for way in free)
+                title = (
+                    f"Inherit {count(len(free), 'description')} for `{name}`"
+                    if inherited
+                    else f"Fill the {count(len(free), 'gap')} of `{name}` that cost nothing"
+                )
+                yield self._free(title, free, kind=REWRITE)
+            if len(free) < len(gaps):
+                target = Target(self.view.uri, gaps[0].unique_id)
+                title = f"Generate {count(len(gaps), 'description')} for `{name}`{self._price(gaps)}"
+                yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
+        if home is not None and self.looked.missing:
+            title = f"Add {count(self.looked.missing, 'column')} that {home.file.name} lacks"
+            yield self._later(Columns(self.view.uri, title, home.node.unique_id), kind=QUICK_FIX)
 
     def _file(self) -> Iterator[types.CodeAction]:
-        gaps = self.reading.gaps
-        free = self._proposals(gaps)
-        if free:
-            title = f"Fill the {count(len(free), 'gap')} in this file that cost nothing"
-            yield self._free(title, free, kind=FIX_ALL)
-        if len(free) < len(gaps):
+        known = _tally(_ById(self.view.ways))
+        total = len(self.view.gaps)
+        uri = self.view.uri
+        if known.inherited:
+            title = f"Inherit {count(known.inherited, 'description')} in this file"
+            yield self._later(Free(uri, title, inherited=True), kind=FIX_ALL)
+        if total > 1 and known.free > known.inherited:
+            title = f"Fill the {count(known.free, 'gap')} in this file that cost nothing"
+            yield self._later(Free(uri, title, inherited=False), kind=REWRITE, generated=True)
+        if total > 1 and known.free < total:
             # Not of the kind that an editor may run on each save: that would be spending unasked.
-            title = f"Generate all {len(gaps)} in this file{self._price(gaps)}"
-            target = Target(self.reading.text.uri)
-            yield self._paid(title, messages.GENERATE_FILE, target, kind=REWRITE)
+            title = f"Generate all {total} in this file{known.price}"
+            yield self._paid(title, messages.GENERATE_FILE, Target(uri), kind=REWRITE)
 
     def _proposals(self, gaps: Sequence[Gap]) -> list[Proposal]:
-        ways = self.reading.ways
+        ways = self.view.ways
         return [way for gap in gaps if isinstance(way := ways.get(gap.id), Proposal)]
 
+    def _calls(self, gaps: Sequence[Gap]) -> list[PlannedCall]:
+        calls = {id(way): way for gap in gaps if isinstance(way := self.view.ways.get(gap.id), PlannedCall)}
+        return list(calls.values())
+
     def _price(self, gaps: Sequence[Gap]) -> str:
-        calls = {id(way): way for gap in gaps if isinstance(way := self.reading.ways.get(gap.id), PlannedCall)}
-        return f", {money(cost_of(calls.values()))}" if calls else ""
+        """What the calls cost, unless they are for other gaps too."""
+        calls = self._calls(gaps)
+        ids = {gap.id for gap in gaps}
+        alone = all(gap.id in ids for call in calls for gap in call.gaps)
+        return f", {money(cost_of(calls))}" if calls and alone else ""
 
     def _doc_block(self, gap: Gap) -> types.CodeAction | None:
         """The doc block of the project that bears the column's name."""
         if gap.column is None or gap.slot is None or gap.slot.blocked_by is not None:
             return None
-        project = self.reading.project
+        project = self.view.project
         block = project.index.docs.get((project.layout.name, gap.column))
         if block is None:
             return None
@@ -213,30 +374,43 @@ class _Offers:
         kind: str = QUICK_FIX,
         preferred: bool = False,
     ) -> types.CodeAction:
+        """Put texts in place that are known."""
+        generated = any(_is_generated(item) for item in proposals)
+        mended = self._mended([item.gap for item in proposals])
+        if any(self._cannot_make(item.gap) for item in proposals):
+            uri_of = convert.uri_of
+            slots = (SlotText(uri_of(item.gap.file), *item.gap.id, item.text) for item in proposals)
+            command = types.Command(title, messages.APPLY_TEXTS, arguments=[plain(ApplyParams(tuple(slots)))])
+            return types.CodeAction(
+                title, kind=kind, diagnostics=mended, command=command, tags=self._tags(generated=generated)
+            )
         texts = tuple(Text(item.gap.unique_id, item.gap.column, item.text) for item in proposals)
         return types.CodeAction(
             title,
             kind=kind,
-            diagnostics=self._mended([item.gap for item in proposals]),
+            diagnostics=mended,
             is_preferred=preferred or None,
-            data=plain(Texts(self.reading.text.uri, title, texts)),
+            data=plain(Texts(self.view.uri, title, texts)),
+            tags=self._tags(generated=generated),
         )
 
-    def _paid(
-        self,
-        title: str,
-        command: str,
-        target: Target,
-        *,
-        kind: str = QUICK_FIX,
-    ) -> types.CodeAction:
-        tagged = self.session.abilities.llm_tag
-        return types.CodeAction(
-            title,
-            kind=kind,
-            command=types.Command(title, command, arguments=[plain(target)]),
-            tags=[types.CodeActionTag.LlmGenerated] if tagged else None,
-        )
+    def _cannot_make(self, gap: Gap) -> bool:
+        """Whether a text would need a file to be made, and the client cannot: then the server does it."""
+        return gap.slot is None and not self.abilities.makes_files and self.view.project.drafts.text(gap.file) is None
+
+    def _later(self, data: Later, *, kind: str, generated: bool = False) -> types.CodeAction:
+        return types.CodeAction(data.label, kind=kind, data=plain(data), tags=self._tags(generated=generated))
+
+    def _paid(self, title: str, command: str, target: Target, *, kind: str = QUICK_FIX) -> types.CodeAction:
+        action = self._command(title, command, target, kind=kind)
+        action.tags = self._tags(generated=True)
+        return action
+
+    def _command(self, title: str, command: str, target: Target, *, kind: str) -> types.CodeAction:
+        return types.CodeAction(title, kind=kind, command=types.Command(title, command, arguments=[plain(target)]))
+
+    def _tags(self, *, generated: bool) -> list[types.CodeActionTag] | None:
+        return [types.CodeActionTag.LlmGenerated] if generated and self.abilities.llm_tag else None
 
     def _mended(self, gaps: Sequence[Gap]) -> list[types.Diagnostic] | None:
         """Those of the diagnostics at hand that the action does away with."""
@@ -247,6 +421,47 @@ class _Offers:
             if item.source == SOURCE and item.code == MISSING and _id(item.data) in ids
         ]
         return found or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """The gaps of a whole file, as their outlook has it."""
+
+    inherited: int
+    free: int
+    """Those that inherit among them."""
+    price: str
+
+
+class _ById:
+    """A mapping that is known again by being the same one, so that a large file is not counted at each request."""
+
+    def __init__(self, ways: Mapping[GapId, Way]) -> None:
+        self.ways: Final = ways
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.ways is self.ways
+
+    def __hash__(self) -> int:
+        return id(self.ways)
+
+
+@lru_cache(maxsize=16)
+def _tally(known: _ById) -> _Tally:
+    inherited = free = 0
+    calls: dict[int, PlannedCall] = {}
+    for way in known.ways.values():
+        if isinstance(way, Proposal):
+            free += 1
+            inherited += way.origin == "inherited"
+        elif isinstance(way, PlannedCall):
+            calls[id(way)] = way
+    return _Tally(inherited, free, f", {money(cost_of(calls.values()))}" if calls else "")
+
+
+def _is_generated(proposal: Proposal) -> bool:
+    """Whether a language model has written a text."""
+    return isinstance(proposal.source, Author) and proposal.source.provider != "facts"
 
 
 def _id(data: Any) -> tuple[Any, Any] | None:

@@ -14,7 +14,7 @@ from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCal
 from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
-from osmosis_synthesize.lsp.edits import apply
+from osmosis_synthesize.lsp.edits import apply, record
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Left, Outcome, PlannedGap, Preview, Target, argument, plain
 from osmosis_synthesize.lsp.outlook import gaps_of_model, ways_of
@@ -74,6 +74,9 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
         gaps = [gap for gap in gaps if gap.unique_id == target.node]
     if scope == "column":
         gaps = [gap for gap in gaps if gap.column == target.column]
+    if target.only:
+        named = {(item.node, item.column) for item in target.only}
+        gaps = [gap for gap in gaps if gap.id in named]
     return project, gaps
 
 
@@ -120,10 +123,11 @@ async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Out
         proposals = [proposal for outcome in outcomes for proposal in outcome.proposals]
         texts = [(proposal.gap, proposal.text) for proposal in proposals]
         reasons = await apply(session, session.refreshed(project), texts, f"Describe {count(len(texts), 'gap')}")
-        outcome = _outcome(outcomes, reasons, stopped=run.stopped)
+        await record(
+            session, project, [one for one, reason in zip(proposals, reasons, strict=True) if reason is None]
+        )
+        outcome = outcome_of(session, run, outcomes, reasons)
         said = f"{outcome.filled} of {count(len(gaps), 'gap')} described"
-        if outcome.left and not run.stopped:
-            session.tell(_complaint(outcome.left), types.MessageType.Warning)
         return outcome
     finally:
         progress.end(said)
@@ -132,6 +136,14 @@ async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Out
 def title_of(gaps: Sequence[Gap]) -> str:
     """What the progress of a run is called."""
     return f"Describing {gaps[0].label if len(gaps) == 1 else count(len(gaps), 'gap')}"
+
+
+def outcome_of(session: Session, run: Run, outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None]) -> Outcome:
+    """What came of a run, and of having its texts put in place (``reasons``: why not). Complains of what is left."""
+    outcome = _outcome(outcomes, reasons, stopped=run.stopped)
+    if outcome.left and not run.stopped:
+        session.tell(_complaint(outcome.left), types.MessageType.Warning)
+    return outcome
 
 
 def _outcome(outcomes: Sequence[NodeOutcome], reasons: Sequence[str | None], *, stopped: bool) -> Outcome:

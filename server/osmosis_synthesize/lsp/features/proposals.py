@@ -109,7 +109,7 @@ async def apply_texts(session: Session, arguments: list[Any]) -> Any:
         found = await session.worker.do(lambda project=project, texts=texts: _find(project, texts))
         placed = [(gap, text.text) for text, gap in zip(texts, found, strict=True) if isinstance(gap, Gap)]
         label = f"Describe {placed[0][0].label if len(placed) == 1 else count(len(placed), 'gap')}"
-        reasons = await apply(session, session.refreshed(project), placed, label, confirm=False)
+        reasons = await apply(session, session.refreshed(project), placed, label, confirm="never")
         filled += reasons.count(None)
         left += [
             left_over(gap, reason) for (gap, _), reason in zip(placed, reasons, strict=True) if reason is not None
