@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -91,10 +91,10 @@ class Project:
             folders = (*self.model_paths, *self.seed_paths, *self.snapshot_paths)
         else:
             return False
-        real = Path(os.path.realpath(path))
-        return any(is_below(real, Path(os.path.realpath(folder))) for folder in folders) and self.is_editable_path(
-            real
-        )
+        # A link below a source path is read there, wherever it leads; so is a file that is reached by a link to a folder.
+        places = {Path(os.path.abspath(path)), Path(os.path.realpath(path))}  # noqa: PTH100 - links stay
+        roots = {root for folder in folders for root in (folder, Path(os.path.realpath(folder)))}
+        return any(is_below(place, root) for place in places for root in roots) and self.is_editable_path(path)
 
     @cached_property
     def _borders(self) -> tuple[tuple[tuple[Path, str], ...], tuple[Path, ...]]:
@@ -300,7 +300,7 @@ class _Layout:
         return Path(os.path.realpath(joined)) if ".." in joined.parts else joined
 
 
-# Schema files
+# Files
 
 
 def schema_files(project: Project) -> list[Path]:
@@ -308,17 +308,22 @@ def schema_files(project: Project) -> list[Path]:
 
     Left out are hidden folders, installed packages, the target folder and projects inside the project.
     """
+    return [path for path in files_below(project, project.source_paths, SCHEMA_SUFFIXES) if path.name != PROJECT_FILE]
+
+
+def files_below(project: Project, folders: Iterable[Path], suffixes: Collection[str]) -> list[Path]:
+    """The files of these endings below some of the project's folders that may be edited, as :func:`schema_files` has it."""
     found: dict[Path, Path] = {}
-    for source in project.source_paths:
+    for source in folders:
         real_source = Path(os.path.realpath(source))
-        for real in _yaml_files(real_source, project):
+        for real in _files(real_source, project, suffixes):
             target = Path(os.path.realpath(real)) if real.is_symlink() else real
             if target is real or (target.is_file() and project.is_editable_path(target)):
                 found.setdefault(target, source / real.relative_to(real_source))
     return list(found.values())
 
 
-def _yaml_files(top: Path, project: Project) -> Iterator[Path]:
+def _files(top: Path, project: Project, suffixes: Collection[str]) -> Iterator[Path]:
     for folder, folders, files in os.walk(top):  # links to folders are not followed
         here = Path(folder)
         if (here != top and PROJECT_FILE in files) or project.why_not_editable(here) is not None:
@@ -326,5 +331,5 @@ def _yaml_files(top: Path, project: Project) -> Iterator[Path]:
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in SCHEMA_SUFFIXES and name != PROJECT_FILE:  # noqa: PTH122 - per file
+            if os.path.splitext(name)[1].lower() in suffixes:  # noqa: PTH122 - per file
                 yield here / name

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from git_repositories import Tools, make_tools
 from osmosis_hooks.cli import main
 
 
@@ -22,6 +23,12 @@ class Result:
     code: int
     out: str
     err: str
+
+
+@pytest.fixture(scope="session")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
+    """The hooks of this working tree, and real programs that run them; the hooks' environments are made once."""
+    return make_tools(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from git_repositories import PROGRAMS, Repository, Tools, make_tools
+from git_repositories import PROGRAMS, Repository, Tools
 from small_projects import SCHEMA, build, table
 
 pytestmark = pytest.mark.xdist_group("pre-commit")  # the environments of the hooks are made once
@@ -20,11 +20,6 @@ ORDERS = table(
     of=["raw.purchases"],
     description="Orders.",
 )
-
-
-@pytest.fixture(scope="session")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Tools:
-    return make_tools(tmp_path_factory.mktemp("tools"))
 
 
 @pytest.fixture
