@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, Typ
 from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import capabilities, faults
 from osmosis_synthesize.providers.base import Reply
+from osmosis_synthesize.threads import in_thread
 
 if TYPE_CHECKING:
     from osmosis_synthesize.providers.base import ProviderConfig, Request
@@ -143,7 +144,7 @@ class RemoteProvider(ABC, Generic[Client]):
     async def _started(self) -> Client:
         if self._starting is None:
             # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
-            self._starting = asyncio.create_task(asyncio.to_thread(self._make_client))
+            self._starting = asyncio.create_task(in_thread(self._make_client))
         try:
             return await asyncio.shield(self._starting)  # a call that is cancelled leaves it to the others
         except ImportError as error:
