@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from lsp_editor import Editor, path_of
+from lsp_editor import Editor
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -213,38 +213,3 @@ async def test_a_wrong_argument_is_answered_with_what_is_wrong(editor: Editor):
         await editor.command("osmosis.generateModel", {"uri": 7})
     with pytest.raises(Exception, match="is no schema file"):
         await editor.command("osmosis.generateModel", {"uri": "file:///nowhere.yml"})
-
-
-async def definitions(editor: Editor, name: str, words: str) -> list[tuple[str, str]]:
-    """File and line of each."""
-    params = types.DefinitionParams(types.TextDocumentIdentifier(name), editor.place(name, words))
-    found = await editor.client.text_document_definition_async(params)
-    places = found if isinstance(found, list) else [found]
-    result: list[tuple[str, str]] = []
-    for place in places:
-        assert isinstance(place, types.Location)
-        path = path_of(place.uri)
-        result.append((path.name, path.read_text("utf-8").split("\n")[place.range.start.line].strip()))
-    return result
-
-
-async def test_a_column_leads_to_the_columns_it_is_made_of(editor: Editor, demo: Path):
-    name = editor.open(demo / RIDERS)
-    await editor.planned(name)
-    union = editor.open(demo / "models/intermediate/int_models.yaml")
-    await editor.planned(union)
-
-    assert await definitions(editor, union, "paid_at") == [("_staging.yml", "- name: paid_at")] * 2
-    # Its source's entry does not list the column.
-    assert await definitions(editor, name, "rider_name") == [("riders_history.yml", "- name: riders_history")]
-    assert await definitions(editor, name, "contains_pii") == []
-
-
-async def test_a_doc_call_leads_to_its_block(editor: Editor, demo: Path):
-    name = editor.open(demo / "models/marts/_marts.yml")
-    await editor.planned(name)
-
-    ((file, line),) = await definitions(editor, name, "doc('bike_id')")
-
-    assert file.endswith(".md")
-    assert line == "{% docs bike_id %}"

@@ -24,6 +24,7 @@ from osmosis_synthesize.lsp.features import (
     generate,
     hover,
     proposals,
+    references,
     status,
 )
 from osmosis_synthesize.lsp.protocol import Protocol
@@ -57,6 +58,7 @@ _REQUESTS: dict[str, tuple[Callable[[Session, Any], Any], Any]] = {
     types.CODE_ACTION_RESOLVE: (code_actions.resolve, None),
     types.TEXT_DOCUMENT_CODE_LENS: (code_lens.lenses, types.CodeLensOptions(resolve_provider=False)),
     types.TEXT_DOCUMENT_DEFINITION: (definition.definition, types.DefinitionOptions()),
+    types.TEXT_DOCUMENT_REFERENCES: (references.references, types.ReferenceOptions()),
     types.TEXT_DOCUMENT_HOVER: (hover.hover, types.HoverOptions()),
     types.TEXT_DOCUMENT_INLINE_COMPLETION: (
         completion.inline,
