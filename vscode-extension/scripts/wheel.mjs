@@ -1,13 +1,10 @@
-/** Builds the server's wheel from this repository into dist/. The Python is $OSMOSIS_PYTHON, else the repository's own. */
+/** Builds the server's wheel from this repository into dist/. */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import process from "node:process";
+import { python, root } from "./python.mjs";
 
-const root = path.resolve(import.meta.dirname, "../..");
-const inside = process.platform === "win32" ? "Scripts/python.exe" : "bin/python";
-const python = process.env.OSMOSIS_PYTHON ?? path.join(root, ".venv", inside);
 const dist = path.resolve(import.meta.dirname, "../dist");
 
 mkdirSync(dist, { recursive: true });

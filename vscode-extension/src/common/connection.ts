@@ -1,21 +1,29 @@
 /** One connection to a server: started, asked who it is, and used only if it speaks our messages. */
 
 import * as vscode from "vscode";
-import { CloseAction, ErrorAction, LanguageClient, type LanguageClientOptions, type ServerCapabilities } from "vscode-languageclient/node";
+import {
+  CloseAction,
+  ErrorAction,
+  ExecuteCommandRequest,
+  LanguageClient,
+  type LanguageClientOptions,
+  type Middleware,
+  type ServerCapabilities,
+} from "vscode-languageclient/node";
 import type { Candidate } from "./candidates";
 import { valueSet } from "./configuration";
-import { targetOf } from "./cursor";
 import { judge } from "./handshake";
-import { STATUS, type Status } from "./messages";
-import { selectorOf } from "./projects";
+import type { Commands, Status } from "./messages";
+import { serverSelector } from "./projects";
 import { initializationOptions, SECTION, serverSettings } from "./settings";
+import type { ServerInfo } from "./state";
 
-export interface ServerInfo {
-  readonly version: string;
-  /** The program or interpreter it runs from. */
-  readonly place: string;
-  /** The commands it answers. */
-  readonly commands: readonly string[];
+/** A part of the extension that has something to tell the server, or is asked by it. */
+export interface Part {
+  /** What it adds to the options of `initialize`. */
+  options?(): Readonly<Record<string, unknown>>;
+  /** Is called before the server starts, to listen to what it says. What is returned ends with the connection. */
+  attach(client: LanguageClient): vscode.Disposable;
 }
 
 /** All that is needed to start a server, however often. */
@@ -25,7 +33,16 @@ export interface Surroundings {
   readonly storage: string;
   /** The names of the settings that the extension declares. */
   readonly settings: readonly string[];
-  readonly onStatus: (status: Status) => void;
+  readonly parts: readonly Part[];
+  /** How commands that the user gives by name are carried out. */
+  readonly executeCommand: NonNullable<Middleware["executeCommand"]>;
+}
+
+/** Who listens to a connection. */
+export interface Listener {
+  onStatus(status: Status): void;
+  /** The server has gone away by itself. */
+  onClosed(): void;
 }
 
 /** There is no server of use at a place; the message says why. */
@@ -41,7 +58,8 @@ export class Refused extends Error {
 
 export class Connection {
   private constructor(
-    readonly client: LanguageClient,
+    private readonly client: LanguageClient,
+    private readonly parts: vscode.Disposable,
     readonly info: ServerInfo,
   ) {}
 
@@ -50,7 +68,6 @@ export class Connection {
    *
    * @param roots - the dbt projects it is for
    * @param environment - what its environment has besides our own: keys
-   * @param onClosed - is called if it goes away by itself
    * @throws Refused - it cannot be started, or speaks other messages
    */
   static async open(
@@ -58,68 +75,104 @@ export class Connection {
     roots: readonly string[],
     environment: Readonly<Record<string, string>>,
     surroundings: Surroundings,
-    onClosed: () => void,
+    listener: Listener,
   ): Promise<Connection> {
     let isOpen = false;
-    const options: LanguageClientOptions = {
-      documentSelector: selectorOf(roots),
-      diagnosticCollectionName: SECTION,
-      outputChannel: surroundings.log,
-      initializationOptions: initializationOptions(valueSet),
-      initializationFailedHandler: () => false,
-      markdown: { isTrusted: false, supportHtml: false },
-      errorHandler: {
-        error: () => ({ action: ErrorAction.Continue, handled: true }),
-        closed: () => {
-          if (isOpen) {
-            onClosed();
-          }
-          return { action: CloseAction.DoNotRestart, handled: true };
-        },
-      },
-      middleware: {
-        executeCommand: async (command, args: unknown[], next) => {
-          const target = args.length > 0 ? args : await targetOf(command);
-          return target === undefined ? undefined : ((await next(command, target)) as unknown);
-        },
-        workspace: {
-          configuration: (params) =>
-            params.items.map((item) =>
-              item.section === SECTION ? serverSettings(surroundings.settings, valueSet) : null,
-            ),
-        },
-      },
+    const closed = () => {
+      if (isOpen) {
+        listener.onClosed();
+      }
     };
     const run = {
       command: candidate.command,
       args: [...candidate.args],
       options: { cwd: surroundings.storage, env: environment },
     };
-    const client = new LanguageClient(SECTION, "osmosis-synthesize", run, options);
-    client.onNotification(STATUS, surroundings.onStatus);
+    const client = new LanguageClient(SECTION, "osmosis-synthesize", run, optionsFor(roots, surroundings, closed));
+    client.onNotification("osmosis/status", (status: Status) => {
+      listener.onStatus(status);
+    });
+    const parts = vscode.Disposable.from(...surroundings.parts.map((part) => part.attach(client)));
     try {
-      await client.start();
+      const info = await greet(client, candidate);
+      listener.onStatus(await client.sendRequest<Status>("osmosis/status", {}));
+      isOpen = true;
+      return new Connection(client, parts, info);
     } catch (error) {
+      parts.dispose();
       await end(client);
-      throw new Refused(`${candidate.label} has no server that starts: ${textOf(error)}`, false);
+      throw error;
     }
-    const { serverInfo, capabilities } = client.initializeResult ?? {};
-    const version = serverInfo?.version ?? "of an unknown version";
-    const verdict = judge(candidate.label, { version, protocolVersion: protocolOf(capabilities) }, candidate.update);
-    if (!verdict.usable) {
-      await end(client);
-      throw new Refused(verdict.problem, true);
-    }
-    isOpen = true;
-    surroundings.onStatus(await client.sendRequest<Status>(STATUS, {}));
-    const commands = capabilities?.executeCommandProvider?.commands ?? [];
-    return new Connection(client, { version, place: candidate.label, commands });
+  }
+
+  /**
+   * Have the server carry out a command.
+   *
+   * @throws ResponseError - its message is for the user
+   */
+  async execute<C extends keyof Commands>(
+    command: C,
+    argument: Commands[C]["argument"],
+    token?: vscode.CancellationToken,
+  ): Promise<Commands[C]["result"]> {
+    const params = { command, arguments: argument === null ? [] : [argument] };
+    return (await this.client.sendRequest(ExecuteCommandRequest.type, params, token)) as Commands[C]["result"];
   }
 
   /** End it in an orderly way. */
   async close(): Promise<void> {
+    this.parts.dispose();
     await end(this.client);
   }
+}
+
+function optionsFor(roots: readonly string[], surroundings: Surroundings, closed: () => void): LanguageClientOptions {
+  return {
+    documentSelector: serverSelector(roots),
+    diagnosticCollectionName: SECTION,
+    outputChannel: surroundings.log,
+    initializationOptions: Object.assign(
+      initializationOptions(valueSet),
+      ...surroundings.parts.map((part) => part.options?.() ?? {}),
+    ) as unknown,
+    initializationFailedHandler: () => false,
+    markdown: { isTrusted: false, supportHtml: false },
+    errorHandler: {
+      error: () => ({ action: ErrorAction.Continue, handled: true }),
+      closed: () => {
+        closed();
+        return { action: CloseAction.DoNotRestart, handled: true };
+      },
+    },
+    middleware: {
+      executeCommand: surroundings.executeCommand,
+      workspace: {
+        configuration: ({ items }) =>
+          items.map(({ section }) => (section === SECTION ? serverSettings(surroundings.settings, valueSet) : null)),
+      },
+    },
+  };
+}
+
+async function greet(client: LanguageClient, candidate: Candidate): Promise<ServerInfo> {
+  try {
+    await client.start();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Refused(`${candidate.label} has no server that starts: ${reason}`, false);
+  }
+  const { serverInfo, capabilities } = client.initializeResult ?? {};
+  const version = serverInfo?.version ?? "of an unknown version";
+  const verdict = judge(candidate.label, { version, protocolVersion: protocolOf(capabilities) }, candidate.update);
+  if (!verdict.usable) {
+    throw new Refused(verdict.problem, true);
+  }
+  return { version, place: candidate.label, pid: client.serverProcess?.pid };
+}
+
+function protocolOf(capabilities: ServerCapabilities | undefined): unknown {
+  const experimental = capabilities?.experimental as { osmosis?: { protocolVersion?: unknown } } | undefined;
+  return experimental?.osmosis?.protocolVersion;
 }
 
 async function end(client: LanguageClient): Promise<void> {
@@ -128,13 +181,4 @@ async function end(client: LanguageClient): Promise<void> {
   } catch {
     // A server that is gone, or that never came, cannot be told goodbye.
   }
-}
-
-function protocolOf(capabilities: ServerCapabilities | undefined): unknown {
-  const experimental = capabilities?.experimental as { osmosis?: { protocolVersion?: unknown } } | undefined;
-  return experimental?.osmosis?.protocolVersion;
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -5,21 +5,16 @@ import type { Target } from "./messages";
 
 const GENERATE_COLUMN = "osmosis.generateColumn";
 const GENERATE_MODEL = "osmosis.generateModel";
-const OF_THE_FILE = ["osmosis.generateFile", "osmosis.generateProject", "osmosis.preview"];
 
-/** The arguments for a command that was given none; undefined where it has nothing to act on, which the user is told. */
-export async function targetOf(command: string): Promise<[Target] | [] | undefined> {
-  const named = [GENERATE_COLUMN, GENERATE_MODEL, ...OF_THE_FILE];
-  if (!named.includes(command)) {
-    return [];
-  }
+/** The target of a `generate…` command; undefined where there is nothing of the kind, which the user is told. */
+export async function targetOf(command: string): Promise<Target | undefined> {
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined) {
     void vscode.window.showInformationMessage("Open a schema file or a model first: the command acts on what is at the cursor.");
     return undefined;
   }
-  if (OF_THE_FILE.includes(command)) {
-    return [{ uri: editor.document.uri.toString() }];
+  if (command !== GENERATE_COLUMN && command !== GENERATE_MODEL) {
+    return { uri: editor.document.uri.toString() };
   }
   const found = (await fromActions(editor, command)) ?? (command === GENERATE_MODEL ? await fromLenses(editor) : undefined);
   if (found === undefined) {
@@ -27,7 +22,7 @@ export async function targetOf(command: string): Promise<[Target] | [] | undefin
     void vscode.window.showInformationMessage(`There is no ${what} at the cursor for which a description has to be generated.`);
     return undefined;
   }
-  return [found];
+  return found;
 }
 
 /** What the server offers at the cursor under this very command. */

@@ -31,9 +31,11 @@ export async function interpretersOf(roots: readonly string[]): Promise<string[]
 }
 
 /** Calls `changed` whenever another interpreter is chosen. */
-export async function watchInterpreter(changed: () => void): Promise<vscode.Disposable> {
-  const python = await pythonExtension();
-  return python?.environments.onDidChangeActiveEnvironmentPath(changed) ?? new vscode.Disposable(() => undefined);
+export function watchInterpreter(changed: () => void): vscode.Disposable {
+  const listening = pythonExtension().then((python) => python?.environments.onDidChangeActiveEnvironmentPath(changed));
+  return new vscode.Disposable(async () => {
+    (await listening)?.dispose();
+  });
 }
 
 async function chosenInterpreters(): Promise<string[]> {

@@ -7,13 +7,13 @@ import type { DocumentSelector } from "vscode-languageclient/node";
 const PROJECT_FILE = "dbt_project.yml";
 /** Folders that hold other people's projects, or copies. */
 const EXCLUDED = "**/{dbt_packages,dbt_modules,dbt_internal_packages,node_modules,site-packages,target,.git}/**";
-export const LANGUAGES = ["yaml", "jinja-yaml", "sql", "jinja-sql"] as const;
+const LANGUAGES = ["yaml", "jinja-yaml", "sql", "jinja-sql"] as const;
 
 export class Projects implements vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<void>();
   /** A project has come or gone. */
   readonly onDidChange = this.#changed.event;
-  readonly #disposables: vscode.Disposable[] = [this.#changed];
+  readonly #listening: vscode.Disposable;
   /** Whether there is a project file in a folder. */
   readonly #looked = new Map<string, Promise<boolean>>();
   #roots: ReadonlySet<string> = new Set();
@@ -24,7 +24,7 @@ export class Projects implements vscode.Disposable {
       this.#looked.clear();
       void this.refresh();
     };
-    this.#disposables.push(
+    this.#listening = vscode.Disposable.from(
       watcher,
       watcher.onDidCreate(again),
       watcher.onDidDelete(again),
@@ -36,6 +36,11 @@ export class Projects implements vscode.Disposable {
   /** Their folders, as paths. */
   get roots(): readonly string[] {
     return [...this.#roots];
+  }
+
+  /** The documents of all of them. */
+  get selector(): readonly vscode.DocumentFilter[] {
+    return editorSelector(this.roots);
   }
 
   /** Find all projects of the workspace, of the folders above it, and of the open files. */
@@ -86,7 +91,8 @@ export class Projects implements vscode.Disposable {
   }
 
   dispose(): void {
-    vscode.Disposable.from(...this.#disposables).dispose();
+    this.#listening.dispose();
+    this.#changed.dispose();
   }
 }
 
@@ -94,21 +100,27 @@ export class Projects implements vscode.Disposable {
  * The documents of some projects. In a remote window the extension runs where the files are, so that they have the scheme
  * `file` for it there too; chat boxes, notebooks, untitled texts and comparisons have others, and are none of ours.
  */
-export function selectorOf(roots: readonly string[]): DocumentSelector {
-  return roots.flatMap((root) =>
-    LANGUAGES.map((language) => ({
-      scheme: "file",
-      language,
-      pattern: { baseUri: vscode.Uri.file(root).toString(), pattern: "**" },
-    })),
-  );
+export function editorSelector(roots: readonly string[]): vscode.DocumentFilter[] {
+  return roots.flatMap((root) => {
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(root), "**");
+    return LANGUAGES.map((language) => ({ scheme: "file", language, pattern }));
+  });
+}
+
+/** The same as the protocol says it. */
+export function serverSelector(roots: readonly string[]): DocumentSelector {
+  return roots.flatMap((root) => {
+    const pattern = { baseUri: vscode.Uri.file(root).toString(), pattern: "**" };
+    return LANGUAGES.map((language) => ({ scheme: "file", language, pattern }));
+  });
 }
 
 function isOurs(document: vscode.TextDocument): boolean {
   return document.uri.scheme === "file" && LANGUAGES.some((language) => language === document.languageId);
 }
 
-function isBelow(folder: string, root: string): boolean {
+/** Whether a file or folder lies in another folder, or is it. */
+export function isBelow(folder: string, root: string): boolean {
   const relative = path.relative(root, folder);
   return !relative.startsWith("..") && !path.isAbsolute(relative);
 }

@@ -3,17 +3,9 @@
 import * as vscode from "vscode";
 import { Backoff } from "./backoff";
 import { type Candidate, fromSettings, fromWorkspace, inPython } from "./candidates";
-import { Connection, Refused, type ServerInfo, type Surroundings } from "./connection";
-
-export type ServerState =
-  /** There is no dbt project that it could be for. */
-  | { readonly kind: "idle" }
-  | { readonly kind: "starting"; readonly what: string }
-  | { readonly kind: "running"; readonly info: ServerInfo }
-  /** It died, and will be started again. */
-  | { readonly kind: "waiting"; readonly seconds: number }
-  /** There is none, and nothing will be tried unless the user says so. */
-  | { readonly kind: "failed"; readonly problem: string; readonly canInstall: boolean };
+import { Connection, Refused, type Surroundings } from "./connection";
+import type { Status } from "./messages";
+import type { ServerState } from "./state";
 
 /** What the server's life depends on, asked anew at each start. */
 export interface Needs {
@@ -21,15 +13,17 @@ export interface Needs {
   roots(): readonly string[];
   /** Keys, as variables of the environment. */
   keys(): Promise<Readonly<Record<string, string>>>;
-  /** The Python of the extension's own environment, which is made if the user agrees; undefined if not. */
-  ownPython(mayAsk: boolean): Promise<string | undefined>;
+  /** The Python of the extension's own environment; undefined if there is none. */
+  ownPython(): Promise<string | undefined>;
 }
 
 export class Server implements vscode.Disposable {
-  readonly #changed = new vscode.EventEmitter<ServerState>();
+  readonly #changed = new vscode.EventEmitter<void>();
+  /** Its state or its status is another one. */
   readonly onDidChange = this.#changed.event;
   readonly #backoff = new Backoff();
   #state: ServerState = { kind: "idle" };
+  #status: Status | undefined;
   #connection: Connection | undefined;
   #wanted = false;
   #working: Promise<void> | undefined;
@@ -43,6 +37,11 @@ export class Server implements vscode.Disposable {
 
   get state(): ServerState {
     return this.#state;
+  }
+
+  /** What it has last said of itself; undefined while it does not run. */
+  get status(): Status | undefined {
+    return this.#state.kind === "running" ? this.#status : undefined;
   }
 
   /** The connection, while the server runs. */
@@ -92,7 +91,7 @@ export class Server implements vscode.Disposable {
       try {
         await this.#start(roots);
       } catch (error) {
-        this.#fail(error instanceof Error ? error.message : String(error), false);
+        this.fail(error instanceof Error ? error.message : String(error));
       }
     }
   }
@@ -110,7 +109,7 @@ export class Server implements vscode.Disposable {
         }
         this.surroundings.log.warn(error.message);
         if (chosen !== undefined) {
-          this.#fail(error.message, false);
+          this.fail(error.message);
           return;
         }
         if (error.exists) {
@@ -119,7 +118,7 @@ export class Server implements vscode.Disposable {
       }
     }
     this.#become({ kind: "starting", what: "the extension's own environment" });
-    const python = await this.needs.ownPython(true);
+    const python = await this.needs.ownPython();
     if (python === undefined) {
       this.#become({ kind: "failed", problem: "The language server is not installed.", canInstall: true });
       return;
@@ -130,10 +129,16 @@ export class Server implements vscode.Disposable {
   async #open(candidate: Candidate, roots: readonly string[], keys: Readonly<Record<string, string>>): Promise<void> {
     this.#become({ kind: "starting", what: candidate.label });
     const started = Date.now();
-    const connection: Connection = await Connection.open(candidate, roots, keys, this.surroundings, () => {
-      if (this.#connection === connection) {
-        this.#died(Date.now() - started);
-      }
+    const connection: Connection = await Connection.open(candidate, roots, keys, this.surroundings, {
+      onStatus: (status) => {
+        this.#status = status;
+        this.#changed.fire();
+      },
+      onClosed: () => {
+        if (this.#connection === connection) {
+          this.#died(Date.now() - started);
+        }
+      },
     });
     this.#connection = connection;
     this.#become({ kind: "running", info: connection.info });
@@ -144,7 +149,7 @@ export class Server implements vscode.Disposable {
     this.#connection = undefined;
     const wait = this.#backoff.next(ran);
     if (wait === undefined) {
-      this.#fail("The language server has ended by itself again and again.", false);
+      this.fail("The language server has ended by itself again and again.");
       return;
     }
     this.#become({ kind: "waiting", seconds: wait / 1000 });
@@ -153,8 +158,9 @@ export class Server implements vscode.Disposable {
     this.#timer = setTimeout(() => void this.restart("it had ended by itself"), wait);
   }
 
-  #fail(problem: string, canInstall: boolean): void {
-    this.#become({ kind: "failed", problem, canInstall });
+  /** Say that there is no server, and why. */
+  fail(problem: string): void {
+    this.#become({ kind: "failed", problem, canInstall: false });
     this.surroundings.log.error(problem);
     void vscode.window.showErrorMessage(problem, "Restart", "Show Log").then((answer) => {
       if (answer === "Restart") {
@@ -167,8 +173,6 @@ export class Server implements vscode.Disposable {
 
   #become(state: ServerState): void {
     this.#state = state;
-    if (!this.#disposed) {
-      this.#changed.fire(state);
-    }
+    this.#changed.fire();
   }
 }

@@ -6,10 +6,10 @@ export const SECTION = "osmosis";
 export const OWN = ["serverPath", "interpreter"] as const;
 
 /**
- * Settings that decide where a key is sent. They have the scope `machine`, so that no workspace can set them, and the server
- * takes them from nowhere but the options that come with `initialize`.
+ * Settings that the server takes from nowhere but the options that come with `initialize`. Where a key is sent (`baseUrl`,
+ * `trustedHosts`) has the scope `machine`, so that no workspace can set it; what names a program counts in trusted ones only.
  */
-export const TRUSTED = ["baseUrl", "trustedHosts"] as const;
+export const AT_START = ["baseUrl", "trustedHosts", "dbtCommand"] as const;
 
 /** Reads one setting as the user has set it; undefined where it was not. */
 export type Lookup = (name: string) => unknown;
@@ -20,14 +20,14 @@ export function settingNames(manifest: unknown): string[] {
   return Object.keys(contributes.configuration.properties).map((name) => name.slice(SECTION.length + 1));
 }
 
-/** The options for `initialize`: only what decides where a key goes. */
+/** The options for `initialize`. */
 export function initializationOptions(lookup: Lookup): Record<string, unknown> {
-  return nested(TRUSTED, lookup);
+  return nested(AT_START, lookup);
 }
 
 /** The answer to `workspace/configuration`. */
 export function serverSettings(names: readonly string[], lookup: Lookup): Record<string, unknown> {
-  const others: readonly string[] = [...OWN, ...TRUSTED];
+  const others: readonly string[] = [...OWN, ...AT_START];
   return nested(
     names.filter((name) => !others.includes(name)),
     lookup,

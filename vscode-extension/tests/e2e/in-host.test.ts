@@ -1,7 +1,9 @@
-/** Runs tests/in-host inside the editor's extension host, against the packed extension. */
+/** Runs the suites of tests/in-host inside the editor's extension host, against the packed extension. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as path from "node:path";
+import type { Result } from "../in-host/harness";
 import { EXTENSION, Session } from "./session";
 
 describe("inside the extension host", function () {
@@ -15,25 +17,35 @@ describe("inside the extension host", function () {
     await session.stop();
   });
 
-  it("everything passes", async () => {
-    const page = await session.page();
-    const said: string[] = [];
-    const ended = new Promise<number>((resolve) => {
-      void page.exposeFunction("codeAutomationLog", (_: string, args: unknown[]) => {
-        said.push(args.map(String).join(" "));
-        console.log(args.map(String).join(" "));
-      });
-      void page.exposeFunction("codeAutomationExit", resolve);
+  for (const name of ["features"]) {
+    it(name, async () => {
+      const results = await runSuite(session, name, session.workspace());
+      for (const { title, error } of results) {
+        console.log(`      ${error === undefined ? "✔" : "✘"} ${title}`);
+      }
+      assert.deepEqual(
+        results.filter(({ error }) => error !== undefined).map(({ title, error }) => `${title}: ${String(error)}`),
+        [],
+      );
+      assert.ok(results.length > 0);
     });
-    const host = path.join(EXTENSION, "tests", "in-host", "host");
-    const tests = path.join(EXTENSION, "out", "in-host", "index.js");
-    await page.goto(
-      session.address(session.workspace(), [
-        ["extensionDevelopmentPath", session.remote(host)],
-        ["extensionTestsPath", session.remote(tests)],
-      ]),
-    );
-    assert.equal(await ended, 0, said.join("\n"));
-    await page.close();
-  });
+  }
 });
+
+async function runSuite(session: Session, name: string, workspace: string): Promise<Result[]> {
+  const page = await session.page();
+  const ended = new Promise<number>((resolve) => {
+    void page.exposeFunction("codeAutomationLog", () => undefined);
+    void page.exposeFunction("codeAutomationExit", resolve);
+  });
+  await page.goto(
+    session.address(workspace, [
+      ["extensionDevelopmentPath", session.remote(path.join(EXTENSION, "tests", "in-host", "host"))],
+      ["extensionTestsPath", session.remote(path.join(EXTENSION, "out", "in-host", `${name}.js`))],
+    ]),
+  );
+  const code = await ended;
+  await page.context().close();
+  assert.equal(code, 0, "the suite could not be run");
+  return JSON.parse(fs.readFileSync(path.join(session.folder, `${name}.json`), "utf8")) as Result[];
+}

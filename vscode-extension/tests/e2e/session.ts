@@ -35,7 +35,7 @@ export class Session {
       "osmosis.baseUrl": `${provider.url}/v1`,
       "osmosis.pricing": { "demo-model": { input: 0.25, output: 2 } },
     };
-    const environment = { OSMOSIS_CACHE_DIR: path.join(folder, "cache") };
+    const environment = { OSMOSIS_CACHE_DIR: path.join(folder, "cache"), OSMOSIS_TEST_RESULTS: folder };
     const { host, group } = await serve(editor, folder, VSIX, settings, environment);
     const browser = await chromium.launch({ executablePath, args: FLAGS });
     return new Session(folder, host, provider.url, browser, [group, provider.group]);
