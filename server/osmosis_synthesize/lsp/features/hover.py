@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.cost.money import show
 from osmosis_synthesize.document import is_gap
-from osmosis_synthesize.engine.gaps import latest, relative
+from osmosis_synthesize.document.model import Slot
 from osmosis_synthesize.engine.inherit import Inheritable
-from osmosis_synthesize.engine.model import PlannedCall
+from osmosis_synthesize.engine.model import Gap, PlannedCall
 from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.outlook import inheritance
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.session import Session
+from osmosis_synthesize.lsp.texts import OpenText
 from osmosis_synthesize.lsp.wording import count, filled_by, summed
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Way
+from osmosis_synthesize.manifest.model import Node
 from osmosis_synthesize.names import ColumnRef, short_name
-
-if TYPE_CHECKING:
-    from osmosis_synthesize.document.model import Entry, Slot
-    from osmosis_synthesize.manifest.model import Node
+from osmosis_synthesize.project import Project
+from osmosis_synthesize.text import LineIndex, Span
 
 _MOST_SOURCES = 5
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is hovered over."""
+
+    project: Project
+    node: Node
+    column: str | None
+    slot: Slot | None
+    """Where its description stands, or would stand; ``None`` for a column that no entry lists."""
+    gap: Gap | None
+    beside: Sequence[Gap]
+    """The gaps of the whole entry."""
+    ways: Mapping[GapId, Way]
+
+
 async def hover(session: Session, params: types.HoverParams) -> types.Hover | None:
-    """What to show at a place: something on names and on descriptions, nothing elsewhere."""
+    """What to show at a place: something on names and on descriptions, and on the output columns of a model's SQL."""
+    text = session.texts.get(params.text_document.uri)
+    if text is not None and text.path.suffix.lower() in NODE_SUFFIXES:
+        return await _over_sql(session, text, params.position)
     reading = await session.read(params.text_document.uri)
     if reading is None or not reading.ready.has_manifest:
         return None
@@ -41,43 +61,69 @@ async def hover(session: Session, params: types.HoverParams) -> types.Hover | No
     if not on_name and not (slot.state == "text" and slot.span.contains(offset)):
         return None
     entry = reading.document.entry(slot.key)
-    node = node_of(reading, slot)
+    node = views.node_of(reading, slot)
     if entry is None or node is None:
         return None
-    said = await session.worker.do(lambda: list(_said(session, reading, entry, slot, node)))
-    span = slot.name_span if on_name else slot.span
-    kind = types.MarkupKind.Markdown if session.abilities.markdown else types.MarkupKind.PlainText
-    return types.Hover(types.MarkupContent(kind, "\n\n".join(said)), convert.text_range(span, lines, encoding))
-
-
-def node_of(reading: Reading, slot: Slot) -> Node | None:
-    """The node that a slot describes; of several versions the latest that has the column."""
-    project = reading.project
-    path = relative(reading.text.path, project.root)
-    nodes = project.index.find(slot.key, package=project.layout.name, path=path)
-    having = [node for node in nodes if slot.column is None or node.column(slot.column) is not None]
-    return latest(having or nodes) if nodes else None
-
-
-def _said(session: Session, reading: Reading, entry: Entry, slot: Slot, node: Node) -> Iterator[str]:
-    yield from _on_column(reading, slot.column, node) if slot.column is not None else _on_node(reading, entry, node)
     gap = reading.gap(slot.key, slot.column)
-    way = reading.ways.get(gap.id) if gap is not None else None
-    if gap is not None and way is not None:
+    subject = _Subject(reading.project, node, slot.column, slot, gap, reading.gaps_of(entry.key), reading.ways)
+    return await _shown(session, subject, slot.name_span if on_name else slot.span, lines)
+
+
+async def _over_sql(session: Session, text: OpenText, place: types.Position) -> types.Hover | None:
+    """The same over an output column in a model's own file."""
+    view = await views.look_at(session, text.uri, types.Range(place, place))
+    if view is None or view.output is None:
+        return None
+    spot = view.spot
+    gap = view.selected[0] if view.selected else None
+    column = spot.slot.column if spot is not None else view.output.name
+    slot = spot.slot if spot is not None else None
+    subject = _Subject(view.project, view.output.node, column, slot, gap, view.beside, view.ways)
+    return await _shown(session, subject, view.output.span, text.lines)
+
+
+async def _shown(session: Session, subject: _Subject, span: Span, lines: LineIndex) -> types.Hover:
+    said = await session.worker.do(lambda: list(_said(session, subject)))
+    kind = types.MarkupKind.Markdown if session.abilities.markdown else types.MarkupKind.PlainText
+    place = convert.text_range(span, lines, session.abilities.encoding)
+    return types.Hover(types.MarkupContent(kind, "\n\n".join(said)), place)
+
+
+def _said(session: Session, subject: _Subject) -> Iterator[str]:
+    yield from _on_column(subject, subject.column) if subject.column is not None else _on_node(subject)
+    yield from _provenance(subject)
+    way = subject.ways.get(subject.gap.id) if subject.gap is not None else None
+    if way is not None:
         yield f"No description yet: {filled_by(way)}."
         if isinstance(way, PlannedCall):
-            yield _price(session, reading, way)
+            yield _price(session, subject.project, way)
 
 
-def _on_node(reading: Reading, entry: Entry, node: Node) -> Iterator[str]:
-    gaps = reading.gaps_of(entry.key)
+def _on_node(subject: _Subject) -> Iterator[str]:
+    gaps, node = subject.beside, subject.node
     yield f"**`{short_name(node.unique_id)}`** · {node.config.get('materialized') or node.resource_type}"
-    known = summed(way for gap in gaps if (way := reading.ways.get(gap.id)) is not None)
+    known = summed(way for gap in gaps if (way := subject.ways.get(gap.id)) is not None)
     yield f"{count(len(gaps), 'gap')}{f': {known}' if known else ''}" if gaps else "Everything is described."
 
 
-def _on_column(reading: Reading, column: str, node: Node) -> Iterator[str]:
-    project = reading.project
+def _provenance(subject: _Subject) -> Iterator[str]:
+    """By whom a description was generated and when, and whether a human has seen to it."""
+    slot = subject.slot
+    if slot is None or slot.text is None:
+        return
+    record = subject.project.record_of(slot.key, slot.column, slot.text)
+    if record is None:
+        return
+    author = f"{record.provider} {record.model}".strip()
+    made = f"Generated by {author} on {record.at[:10]}" + (" (from the cache)" if record.origin == "cached" else "")
+    if record.is_edited or not record.is_of(slot.text):
+        yield f"{made}, and changed by a human since" + (", who accepted it." if record.reviewed else ".")
+    else:
+        yield f"{made}, {'accepted by a human' if record.reviewed else 'not reviewed yet'}."
+
+
+def _on_column(subject: _Subject, column: str) -> Iterator[str]:
+    project, node = subject.project, subject.node
     known = next(
         (item for item in project.index.columns(node.unique_id) if item.name.lower() == column.lower()), None
     )
@@ -92,14 +138,14 @@ def _on_column(reading: Reading, column: str, node: Node) -> Iterator[str]:
     tests = [test.name for test in project.index.tests_of(node.unique_id) if _same(test.column, column)]
     if tests:
         yield f"Tests: {', '.join(dict.fromkeys(tests))}"
-    yield from _upstream(reading, column, node)
+    yield from _upstream(subject, column)
 
 
-def _upstream(reading: Reading, column: str, node: Node) -> Iterator[str]:
+def _upstream(subject: _Subject, column: str) -> Iterator[str]:
     """The text that the column would inherit, and how the one that it has compares with it."""
-    project = reading.project
-    found = inheritance(project, node.unique_id, column)
-    own = next((slot.text for slot in _slots(reading, node, column) if not is_gap(slot, project.placeholders)), None)
+    project, slot = subject.project, subject.slot
+    found = inheritance(project, subject.node.unique_id, column)
+    own = slot.text if slot is not None and not is_gap(slot, project.placeholders) else None
     if isinstance(found, Inheritable) and found.text is not None:
         if own is None:
             yield f"`{found.upstream.label}` ({found.upstream.how}): {found.text}"
@@ -108,20 +154,12 @@ def _upstream(reading: Reading, column: str, node: Node) -> Iterator[str]:
         else:
             yield f"The description is its own; `{found.upstream.label}` says: {found.text}"
     elif own is not None:
-        yield "The description was written here: nothing upstream has one that would fit."
+        yield "The description is its own: nothing upstream has one that would fit."
 
 
-def _slots(reading: Reading, node: Node, column: str) -> Iterator[Slot]:
-    for entry in reading.document.entries:
-        if entry.key.name == node.name and entry.key.source_name == node.source_name:
-            slot = entry.column(column)
-            if slot is not None:
-                yield slot
-
-
-def _price(session: Session, reading: Reading, call: PlannedCall) -> str:
+def _price(session: Session, project: Project, call: PlannedCall) -> str:
     """Tokens, and what is left of the budget."""
-    settings = reading.project.settings
+    settings = project.settings
     parts = [f"About {call.input_tokens:,} tokens in and {call.output_tokens:,} out, not in the cache"]
     if settings.max_cost_per_run is not None:
         parts.append(f"at most {show(settings.max_cost_per_run)} a run")

@@ -23,6 +23,7 @@ from osmosis_synthesize.manifest.lineage.places import Places, places_in
 from osmosis_synthesize.manifest.model import Node
 from osmosis_synthesize.names import EntryKey, fold
 from osmosis_synthesize.project import Project
+from osmosis_synthesize.text import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,16 @@ class Spot:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """An output column in the file of a model."""
+
+    node: Node
+    name: str
+    span: Span
+    """Its expression, name included."""
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What a cursor or a selection in a document is about."""
 
@@ -74,6 +85,8 @@ class View:
     spot: Spot | None
     """What stands at the place, if that is one slot."""
     is_schema_file: bool = True
+    output: Output | None = None
+    """In the file of a model, the output column at the cursor, be it in the entry or not."""
 
 
 async def look_at(session: Session, uri: str, place: types.Range) -> View | None:
@@ -143,11 +156,11 @@ async def _in_node_file(session: Session, text: OpenText, place: types.Range) ->
     found = await session.worker.do(lambda: _at_columns(project, text, start, end))
     if found is None:
         return None
-    names, home, spot = found
+    names, home, spot, output = found
     gaps = member.models.get(text.path, ())
     selected = [gap for gap in gaps if gap.column is not None and fold(gap.column) in names]
     ways = member.ways.get(text.path, {})
-    return View(text.uri, project, gaps, ways, selected, gaps, home, spot, is_schema_file=False)
+    return View(text.uri, project, gaps, ways, selected, gaps, home, spot, is_schema_file=False, output=output)
 
 
 def project_of(session: Session, path: Path) -> tuple[Member, Project] | tuple[None, None]:
@@ -160,15 +173,21 @@ def project_of(session: Session, path: Path) -> tuple[Member, Project] | tuple[N
 
 def _at_columns(
     project: Project, text: OpenText, start: int, end: int
-) -> tuple[Sequence[str], Home | None, Spot | None] | None:
-    """The output columns in a selection, by folded name, with the node's entry, and the slot if it is one column's."""
+) -> tuple[Sequence[str], Home | None, Spot | None, Output | None] | None:
+    """The output columns in a selection, by folded name, with the node's entry, and, of one column, slot and expression."""
     node = node_in(project, text.path)
     if node is None:
         return None
     places = places_of(project, text.path, text.text)
     at_cursor = places.at(start)
     names = places.between(start, end) if end > start else [at_cursor] if at_cursor is not None else []
-    return names, home_of(project, node), spot_of(project, node, names[0]) if len(names) == 1 else None
+    if len(names) != 1:
+        return names, home_of(project, node), None, None
+    (name,) = names
+    lineage = project.lineage.get(node.unique_id)
+    traced = lineage.column(name) if lineage is not None else None
+    output = Output(node, traced.name if traced is not None else name, places.columns[name])
+    return names, home_of(project, node), spot_of(project, node, name), output
 
 
 def node_in(project: Project, path: Path) -> Node | None:
