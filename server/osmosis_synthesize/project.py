@@ -82,6 +82,7 @@ class Project:
         self.drafts = Drafts(buffers, forbidden=self.layout.why_not_editable)
         self.notes: list[str] = [*self.layout.problems, *settings.warnings]
         """What the user should know and what stopped nothing, each once."""
+        self._manifest_given = manifest is not None
         self._catalog_given = catalog is not None
         self.unreadable = False
         """Whether a schema file that was asked for could not be read, or is no YAML."""
@@ -118,6 +119,51 @@ class Project:
         index = load(self.manifest_path, catalog=catalog, folder=default_folder() / "manifests")
         self.notes += index.warnings
         return index
+
+    def catch_up(self, request: Request, *, upstream: bool = True) -> None:
+        """Bring the index up to date with the files of a request; without a manifest, make it from files alone.
+
+        What is upstream of them is brought up to date too, unless that does not matter.
+
+        Raises:
+            ManifestError: the manifest cannot be read, or was named and is absent.
+        """
+        from osmosis_synthesize.catching_up import Wanted, catch_up
+
+        has_manifest = self._manifest_given or self.manifest_path.exists()
+        if not has_manifest and "index" not in self.__dict__:
+            self._begin_without_manifest()
+        found = catch_up(
+            self.index,
+            Wanted(
+                tuple(dict.fromkeys(Path(os.path.realpath(path)) for path in request.files)),
+                everything=request.whole_project,
+                upstream=upstream,
+            ),
+            layout=self.layout,
+            drafts=self.drafts,
+            mentions=self.mentions,
+            has_manifest=has_manifest,
+        )
+        self.notes += [note for note in found.notes if note not in self.notes]
+        if found.index is not self.index:
+            self.index = found.index
+            for made_from_it in ("homes", "lineage", "options"):
+                self.__dict__.pop(made_from_it, None)
+
+    def _begin_without_manifest(self) -> None:
+        from osmosis_synthesize.manifest.catalog import load_catalog
+        from osmosis_synthesize.manifest.overlay import empty
+        from osmosis_synthesize.packages import Package, adapter_type
+
+        kind = adapter_type(Package(self.layout, self.drafts, self.mentions))
+        catalog = load_catalog(self.catalog_path) if self._catalog_given or self.catalog_path.exists() else None
+        self.index = empty(self.manifest_path, project_name=self.layout.name, adapter_type=kind, catalog=catalog)
+        unknown = "" if kind else " The kind of warehouse is not known, so its SQL is read as plain SQL."
+        self.notes.append(
+            f"There is no manifest at {shown(self.manifest_path)}, so nodes, columns and refs are read from the YAML and "
+            f"the SQL. Nothing is compiled, and dbt's own macros are not resolved.{unknown} `dbt parse` writes a manifest."
+        )
 
     @cached_property
     def placeholders(self) -> frozenset[str]:

@@ -212,6 +212,11 @@ class Document:
         return tuple(sorted(found, key=lambda problem: problem.span.start))
 
     @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The whole file as plain data, as dbt reads it; empty where it was not read in one go."""
+        return plain_mapping(self.root) if self.root is not None else {}
+
+    @cached_property
     def lines(self) -> LineIndex:
         """Lines and positions of the text."""
         return LineIndex(self.text)

@@ -203,7 +203,7 @@ _CONFIG_KEYS: Final = frozenset({
 })  # fmt: skip
 
 
-def _is_kept(key: str) -> bool:
+def is_kept(key: str) -> bool:
     """Whether somebody reads this config; dbt-osmosis's users write its options with hyphens or underscores."""
     return key in _CONFIG_KEYS or key.startswith(("dbt-osmosis", "dbt_osmosis"))
 
@@ -293,7 +293,7 @@ def read_node(card: Card, body: Body) -> Node:
         checksum=checksum.checksum if checksum is not None and checksum.name == "sha256" else None,
         tags=_union(_strings(raw.tags), _strings(config.get("tags"))),
         meta=_merged(raw.meta, config.get("meta")),
-        config={key: value for key, value in config.items() if value is not None and _is_kept(key)},
+        config={key: value for key, value in config.items() if value is not None and is_kept(key)},
         database=raw.database,
         schema=raw.schema,
         alias=raw.identifier if card.resource_type == "source" else raw.alias,

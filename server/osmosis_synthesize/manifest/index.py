@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +13,23 @@ from osmosis_synthesize.manifest import decode
 from osmosis_synthesize.manifest.catalog import Catalog
 from osmosis_synthesize.manifest.decode import Bodies, Body, Card, TestCard
 from osmosis_synthesize.manifest.model import Column, DocBlock, Macro, Metadata, Node, Test
-from osmosis_synthesize.names import EntryKey, fold
+from osmosis_synthesize.names import EntryKey, ResourceType, fold
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was read in the project's own files: it stands before what the manifest says of the same."""
+
+    nodes: Mapping[str, Node] = field(default_factory=dict[str, Node])
+    """By ``unique_id``."""
+    tests: Mapping[str, tuple[Test, ...]] = field(default_factory=dict[str, tuple[Test, ...]])
+    """All tests of the nodes whose schema file was read, by ``unique_id``."""
+    docs: Mapping[tuple[str, str], DocBlock] = field(default_factory=dict[tuple[str, str], DocBlock])
+    """By package and name."""
+    doc_files: frozenset[tuple[str, str]] = frozenset()
+    """Package and path of the files whose doc blocks are these; the manifest's own of such a file do not count."""
+    macros: Mapping[str, Macro] = field(default_factory=dict[str, Macro])
+    """By ``unique_id``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +47,8 @@ class Contents:
     docs: Body
     macros: Body
     catalog: Catalog | None = None
+    made: Made = field(default_factory=Made)
+    """Its nodes have a card each like the others, and no body."""
 
 
 class Index:
@@ -67,7 +85,10 @@ class Index:
         """The data tests attached to a node or its columns, sorted by ``unique_id``; none for an unknown node."""
         tests = self._tests.get(unique_id)
         if tests is None:
-            tests = self._tests[unique_id] = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
+            tests = self.contents.made.tests.get(unique_id)
+            if tests is None:
+                tests = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
+            self._tests[unique_id] = tests
         return tests
 
     def parents(self, unique_id: str) -> tuple[str, ...]:
@@ -109,18 +130,26 @@ class Index:
     @cached_property
     def docs(self) -> Mapping[tuple[str, str], DocBlock]:
         """Doc blocks by package and name."""
+        made = self.contents.made
         try:
-            return decode.read_docs(self.contents.docs)
+            docs = decode.read_docs(self.contents.docs)
         except decode.DECODE_ERRORS as error:
             _fail(self.path, "its doc blocks", error)
+        if made.doc_files:
+            docs = {
+                key: block for key, block in docs.items() if (block.package_name, block.path) not in made.doc_files
+            }
+        return {**docs, **made.docs} if made.docs else docs
 
     @cached_property
     def macros(self) -> Mapping[str, Macro]:
         """Macros by ``unique_id``."""
+        made = self.contents.made
         try:
-            return decode.read_macros(self.contents.macros)
+            macros = decode.read_macros(self.contents.macros)
         except decode.DECODE_ERRORS as error:
             _fail(self.path, "its macros", error)
+        return {**macros, **made.macros} if made.macros else macros
 
     def find(self, key: EntryKey, *, package: str, path: str | None = None) -> tuple[Node, ...]:
         """The nodes an entry of a schema file stands for: more than one for a versioned model's own entry.
@@ -138,6 +167,11 @@ class Index:
         ]
         in_file = [card for card in cards if (card.schema_package, card.schema_path) == (package, path)]
         return tuple(self.nodes[card.unique_id] for card in in_file or cards)
+
+    def called(self, name: str) -> tuple[Node, ...]:
+        """The models (each version), seeds and snapshots of a name, in any package: what ``ref`` may mean."""
+        kinds: tuple[ResourceType, ...] = ("model", "seed", "snapshot")
+        return tuple(self.nodes[card.unique_id] for kind in kinds for card in self._by_name.get((kind, name), ()))
 
     def nodes_in_file(self, path: str, package: str) -> tuple[Node, ...]:
         """The nodes that a file (schema, .sql, .py or .csv) defines or describes, sorted by ``unique_id``."""
@@ -243,7 +277,7 @@ class _Nodes(Mapping[str, Node]):
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
         self._at = {card.unique_id: position for position, card in enumerate(contents.nodes)}
-        self._decoded: dict[str, Node] = {}
+        self._decoded = dict(contents.made.nodes)
 
     def __getitem__(self, unique_id: str) -> Node:
         node = self._decoded.get(unique_id)

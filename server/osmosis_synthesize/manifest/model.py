@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -117,6 +117,26 @@ class Macro(msgspec.Struct, frozen=True):
     name: str
     package_name: str
     code: str
+
+
+class Ref(NamedTuple):
+    """A call of ``ref``."""
+
+    name: str
+    package: str | None = None
+    version: str | None = None
+
+
+class Calls(NamedTuple):
+    """What a model asks dbt for while it is parsed."""
+
+    refs: tuple[Ref, ...] = ()
+    """Each once, in the order of the calls, as are the sources."""
+    sources: tuple[tuple[str, str], ...] = ()
+    config: Mapping[str, Any] = {}
+    """What it sets itself. Values that only a warehouse or a run can tell are left out."""
+    problem: str | None = None
+    """Why this may not be all."""
 
 
 class Metadata(msgspec.Struct, frozen=True):

@@ -31,10 +31,8 @@ def staleness(node: Node, package_dir: Path, *, manifest: Path) -> Staleness:
         return "gone"
     content: bool | None = None
     try:
-        if node.resource_type == "seed":
-            content = _same_seed(node, file)
-        elif node.resource_type != "source" and file.suffix not in {".yml", ".yaml"}:
-            content = _same_code(node, file)
+        if node.resource_type != "source" and file.suffix not in {".yml", ".yaml"}:
+            content = is_same(node, file.read_bytes().decode("utf-8"))
     except (OSError, UnicodeDecodeError):
         return "unknown"
     if content is not None:
@@ -43,20 +41,24 @@ def staleness(node: Node, package_dir: Path, *, manifest: Path) -> Staleness:
     return "changed" if seen is not None and stamp.mtime_ns > seen.mtime_ns else "unknown"
 
 
-def _same_seed(node: Node, file: Path) -> bool | None:
+def is_same(node: Node, text: str) -> bool | None:
+    """Whether ``text``, that of its file, is what dbt saw of a model, SQL snapshot or seed; ``None`` if that is not known."""
+    return _same_seed(node, text) if node.resource_type == "seed" else _same_code(node, text)
+
+
+def _same_seed(node: Node, text: str) -> bool | None:
     if node.checksum is None:
         return None
     # dbt up to 1.11 keeps line endings as they are, 1.12 reads all as \\n
-    text = file.read_bytes().decode("utf-8")
     readings = {text.strip(), _lines(text)}
     return any(hashlib.sha256(reading.encode()).hexdigest() == node.checksum for reading in readings)
 
 
-def _same_code(node: Node, file: Path) -> bool | None:
+def _same_code(node: Node, text: str) -> bool | None:
     code = _lines(node.raw_code)
     if not code:
         return None
-    text = _lines(file.read_bytes().decode("utf-8"))
+    text = _lines(text)
     # the file of a snapshot may hold several, each in a block
     return code in text if node.resource_type == "snapshot" else code == text
 

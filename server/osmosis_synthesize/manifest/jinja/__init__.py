@@ -16,7 +16,7 @@ from jinja2.utils import missing
 
 from osmosis_synthesize.manifest.jinja import functions
 from osmosis_synthesize.manifest.jinja.sandbox import LimitReached, Sandbox
-from osmosis_synthesize.manifest.model import UNRESOLVED, Macro, Node
+from osmosis_synthesize.manifest.model import UNRESOLVED, Calls, Macro, Node
 
 __all__ = ["Rendered", "Renderer"]
 
@@ -74,23 +74,34 @@ class Renderer:
     def render(self, node: Node, parents: Mapping[str, Node]) -> Rendered:
         """The SQL of ``node``, which depends on ``parents``. Never raises."""
         sandbox = Sandbox(seconds=self._time_limit)
-        names = _Names(self, node, parents, sandbox)
-        try:
-            template = names.template(sandbox.compile(node.raw_code))
-            sql = template.render({_PACKAGE: node.package_name})
-        except LimitReached as error:
-            return Rendered("", complete=False, problem=f"its Jinja is not resolved: {error}")
-        except RecursionError:
-            return Rendered("", complete=False, problem="its Jinja is not resolved: it is nested too deeply")
-        except TemplateError as error:
-            return Rendered(
-                "", complete=False, problem=f"its Jinja is not resolved: {error.message or type(error).__name__}"
-            )
-        except Exception as error:  # noqa: BLE001  (a template can raise whatever Python's operators and methods raise)
-            return Rendered(
-                "", complete=False, problem=f"its Jinja is not resolved: {type(error).__name__}: {error}"[:300]
-            )
+        sql, problem = self._run(node, _Names(self, node, parents, sandbox))
+        if problem is not None:
+            return Rendered("", complete=False, problem=problem)
         return Rendered(sql, complete=not sandbox.doubtful)
+
+    def calls(self, node: Node) -> Calls:
+        """What ``node`` depends on and how it is configured, by its own code and the macros that it calls. Never raises.
+
+        As when dbt parses it, nothing is executed: what is asked for only then stays unseen.
+        """
+        sandbox = Sandbox(seconds=self._time_limit)
+        recorder = functions.Recorder(sandbox)
+        _, problem = self._run(node, _Names(self, node, {}, sandbox, recorder))
+        return Calls(tuple(recorder.refs), tuple(recorder.sources), recorder.values, problem)
+
+    def _run(self, node: Node, names: _Names) -> tuple[str, str | None]:
+        """What a node's code writes, and why it writes nothing."""
+        try:
+            template = names.template(names.sandbox.compile(node.raw_code))
+            return template.render({_PACKAGE: node.package_name}), None
+        except LimitReached as error:
+            return "", f"its Jinja is not resolved: {error}"
+        except RecursionError:
+            return "", "its Jinja is not resolved: it is nested too deeply"
+        except TemplateError as error:
+            return "", f"its Jinja is not resolved: {error.message or type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  (a template can raise whatever Python's operators and methods raise)
+            return "", f"its Jinja is not resolved: {type(error).__name__}: {error}"[:300]
 
     def code_of(self, macro: Macro, sandbox: Sandbox) -> CodeType:
         """A macro, compiled.
@@ -119,13 +130,20 @@ class _Context(Context):
 class _Names:
     """What the names in one node's template mean."""
 
-    def __init__(self, renderer: Renderer, node: Node, parents: Mapping[str, Node], sandbox: Sandbox) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        node: Node,
+        parents: Mapping[str, Node],
+        sandbox: Sandbox,
+        recorder: functions.Recorder | None = None,
+    ) -> None:
         self.renderer = renderer
         self.sandbox = sandbox
         sandbox.context_class = _Context
         setattr(sandbox, "names", self)  # noqa: B010  (jinja2's environment is the one thing that a context can reach)
-        references = functions.References(parents, sandbox)
-        config = functions.Config(node.config)
+        references = recorder or functions.References(parents, sandbox)
+        config = recorder or functions.Config(node.config)
         shared = {"ref": references.ref, "source": references.source, "config": config}
         self._own: dict[str, Any] = {
             **shared,
@@ -150,7 +168,7 @@ class _Names:
             "target": {"type": renderer.adapter_type},
             "this": functions.RelationName(node),
             "tojson": sandbox.filters["tojson"],
-            "var": functions.Variables(renderer.variables, node.package_name, sandbox),
+            "var": _Variables(self, node.package_name),
             "zip": zip,
         }
         self._modules: dict[str, Any] = {}
@@ -208,9 +226,29 @@ class _Names:
             module = self._modules[macro.unique_id] = template.make_module({_PACKAGE: macro.package_name})
         return getattr(module, macro.name)
 
+    def rendered(self, text: str, package: str) -> str:
+        """What a text of ``dbt_project.yml`` says in a template of ``package``."""
+        self.sandbox.spend(_MACRO_PRICE)
+        return self.template(self.sandbox.compile(text)).render({_PACKAGE: package})
+
     def _env_var(self, name: str, *default: Any) -> Any:
         """The default, always: what the environment holds is nobody's business here."""
         return default[0] if default else self.sandbox.unknown(f"env_var({name})")
+
+
+class _Variables(functions.Variables):
+    """``var``: as dbt does, Jinja in a variable's text is resolved when a template asks for it."""
+
+    def __init__(self, names: _Names, package: str) -> None:
+        super().__init__(names.renderer.variables, package, names.sandbox)
+        self._names = names
+        self._package = package
+
+    def __call__(self, name: str, default: Any = functions.MISSING) -> Any:
+        """A variable's value, or ``default`` as it is."""
+        value = super().__call__(name, default)
+        is_set = isinstance(value, str) and "{{" in value and self.has_var(name)
+        return self._names.rendered(value, self._package) if is_set else value
 
 
 class _MacroCall:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from osmosis_synthesize.manifest.jinja.sandbox import Sandbox, Unresolved
-from osmosis_synthesize.manifest.model import Node
+from osmosis_synthesize.manifest.model import Node, Ref
 
-_MISSING: Final = object()
+MISSING: Final = object()
 
 
 class Returned(Exception):
@@ -91,6 +91,44 @@ class References:
         return RelationName(found[0]) if len(found) == 1 else self._sandbox.unknown("source")
 
 
+class Recorder:
+    """``ref``, ``source`` and ``config`` of one node while dbt parses it: they note what they are asked."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.refs: Final = dict[Ref, None]()
+        self.sources: Final = dict[tuple[str, str], None]()
+        self.values: Final = dict[str, Any]()
+
+    def ref(self, *names: Any, **options: Any) -> Unresolved:
+        """``ref('name')``, ``ref('package', 'name')``, each with ``v`` or ``version``."""
+        version = options.get("v", options.get("version"))
+        if 0 < len(names) <= 2 and all(isinstance(name, str) for name in names):
+            *package, name = names
+            self.refs[Ref(name, package[0] if package else None, None if version is None else str(version))] = None
+        return self._sandbox.unknown("ref")
+
+    def source(self, *names: Any, **_options: Any) -> Unresolved:
+        """``source('name', 'table')``."""
+        if len(names) == 2 and all(isinstance(name, str) for name in names):
+            self.sources[names] = None
+        return self._sandbox.unknown("source")
+
+    def __call__(self, *given: Any, **values: Any) -> str:
+        """``config(…)``, or ``config({…})``: the last value of a name counts."""
+        for one in (*given, values):
+            if isinstance(one, Mapping):
+                pairs = cast("Mapping[Any, Any]", one).items()
+                self.values.update({str(name): value for name, value in pairs if not isinstance(value, Unresolved)})
+        return ""
+
+    def get(self, name: str, default: Any = None, **_options: Any) -> Any:
+        """A value of the node's config, as far as it has been set above."""
+        return copy.deepcopy(self.values.get(str(name), default))
+
+    require = get
+
+
 class Variables:
     """``var``: the project's variables where they are given, else the default."""
 
@@ -99,10 +137,10 @@ class Variables:
         self._values: Mapping[str, Any] = {**values, **own} if isinstance(own, Mapping) else values
         self._sandbox = sandbox
 
-    def __call__(self, name: str, default: Any = _MISSING) -> Any:
+    def __call__(self, name: str, default: Any = MISSING) -> Any:
         """A variable's value, or ``default``."""
         value = self._values.get(str(name), default)
-        if value is _MISSING:
+        if value is MISSING:
             return self._sandbox.unknown(f"var({name})")
         return copy.deepcopy(value)  # a template may change what it gets
 
