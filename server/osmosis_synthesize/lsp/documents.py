@@ -62,6 +62,14 @@ class Documents:
             self._known.popitem(last=False)
         return known.shown
 
+    def below(self, folder: Path) -> list[Path]:
+        """The files of a folder that are remembered."""
+        return [path for path in list(self._known) if path.is_relative_to(folder)]
+
+    def forget(self, path: Path) -> None:
+        """Remember a file no longer."""
+        self._known.pop(path, None)
+
     def problems(self, path: Path) -> tuple[Problem, ...]:
         """What keeps the file, as it was last read, from being read or edited in part or as a whole."""
         known = self._known.get(path)

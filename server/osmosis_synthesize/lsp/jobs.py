@@ -46,9 +46,13 @@ class Worker:
 
     def _serve(self) -> None:
         while True:
-            loop, future, work = self._queue.get()
-            if not future.cancelled():
-                do(loop, future, work)
+            self._serve_one()
+
+    def _serve_one(self) -> None:
+        """In a function of its own, so that what was worked on is not kept until the next piece comes."""
+        loop, future, work = self._queue.get()
+        if not future.cancelled():
+            do(loop, future, work)
 
 
 class Run:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -53,24 +55,45 @@ def initialized(session: Session, _: types.InitializedParams) -> None:
 async def _begin(session: Session) -> None:
     await _register(session)
     await configure(session)
-    for folder in session.protocol.workspace.folders.values():
-        path = convert.path_of(folder.uri)
-        if path is not None and (path / PROJECT_FILE).is_file():
-            look_after(session, path / PROJECT_FILE)
-    if not session.abilities.watched_files:
-        await _poll(session)
+    for folder in _folders(session):
+        _look_into(session, folder)
+    session.jobs.start(_poll(session), name="looking for changes")
+
+
+def _folders(session: Session) -> list[Path]:
+    """The workspace's."""
+    paths = (convert.path_of(folder.uri) for folder in session.protocol.workspace.folders.values())
+    return [path for path in paths if path is not None]
+
+
+def _look_into(session: Session, folder: Path) -> None:
+    """Load the project that a folder of the workspace is. Those below it are loaded when a file of theirs is opened."""
+    if (folder / PROJECT_FILE).is_file():
+        look_after(session, folder / PROJECT_FILE)
 
 
 async def _poll(session: Session) -> None:
-    """Look after the files that matter most, for a client that cannot watch them."""
-    seen: dict[Path, object] = {}
+    """Look after the files that matter most where the client does not: it cannot, or they are outside its folders."""
+    seen: dict[Path, Mapping[Path, object]] = {}
     while True:
         await asyncio.sleep(_POLLING)
         for member in session.workspace:
-            stamps = await session.worker.do(member.stamps)
-            if seen.setdefault(member.root, stamps) != stamps:
-                seen[member.root] = stamps
+            if _is_watched(session, member):
+                continue
+            now = await session.worker.do(partial(member.stamps, session.documents.below(member.root)))
+            before = seen.get(member.root, now)
+            seen[member.root] = now
+            if any(before.get(file, stamp) != stamp for file, stamp in now.items()):
                 reload(session, member)
+
+
+def _is_watched(session: Session, member: Member) -> bool:
+    """Whether the client tells of all that matters to a project."""
+    folders = _folders(session)
+    files = (member.root, *filter(None, member.artifacts or ()))
+    return session.abilities.watched_files and all(
+        any(_real(file).is_relative_to(folder) for folder in folders) for file in files
+    )
 
 
 _POLLING: Final = 2.0
@@ -144,8 +167,34 @@ def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> Non
     session.jobs.stop(("outlook", uri))
     session.jobs.stop(("diagnostics", uri))
     session.forget(uri)
-    if session.texts.drop(uri) is not None and not session.abilities.pull_diagnostics:
+    text = session.texts.drop(uri)
+    if text is None:
+        return
+    if not session.abilities.pull_diagnostics:
         diagnostics.send(session, uri, ())
+    member = session.workspace.member_of(text.path)
+    if member is not None:
+        member.forget(text.path)
+    session.jobs.restart("let go", lambda: _let_go(session), name="letting go", after=_LINGERING)
+
+
+_LINGERING: Final = 3.0
+"""Seconds for which a project outside the workspace's folders is kept after its last file was closed: the next may follow."""
+
+
+async def _let_go(session: Session) -> None:
+    """Forget the projects of which no file is open and that have nothing to do with the workspace's folders."""
+    folders = _folders(session)
+    owners = [session.workspace.member_of(text.path) for text in session.texts]
+    in_use = {owner.root for owner in owners if owner is not None}
+    for member in session.workspace:
+        near = any(member.root.is_relative_to(folder) or folder.is_relative_to(member.root) for folder in folders)
+        if not near and member.root not in in_use:
+            session.jobs.stop(("load", member.root))
+            session.workspace.forget(member)
+            for path in session.documents.below(member.root):
+                session.documents.forget(path)
+            status.changed(session)
 
 
 def _text_changed(session: Session, uri: str, *, at_once: bool = False) -> None:
@@ -207,15 +256,19 @@ def reload(session: Session, member: Member, *, after: float = 0.0) -> None:
 async def _load(session: Session, member: Member) -> None:
     configuration = session.configuration
     state = await session.worker.do(lambda: member.load(configuration))
-    before, member.state = member.state, state
+    before = member.state
     match state:
-        case Broken():
-            session.tell(str(state.error), types.MessageType.Error)
+        case Broken(error) if isinstance(before, Ready):
+            session.tell(f"{error} What could be read last stays in use.", types.MessageType.Error)
+            state = replace(before, problem=error)
+        case Broken(error):
+            session.tell(str(error), types.MessageType.Error)
         case Ready(problem=problem) if problem is not None:
             kept = " The last one that could be read stays in use." if state.has_manifest else ""
             session.tell(f"{problem}{kept}")
         case _:
             pass
+    member.state = state
     if isinstance(state, Ready):
         for note in state.project.notes:
             session.tell(note)
@@ -282,8 +335,9 @@ def _real(path: Path) -> Path:
 
 
 def did_change_workspace_folders(session: Session, params: types.DidChangeWorkspaceFoldersParams) -> None:
-    """Load what has been added; what has been removed is left alone until the end."""
+    """Load what has been added, and let go what has been removed."""
     for folder in params.event.added:
         path = convert.path_of(folder.uri)
-        if path is not None and (path / PROJECT_FILE).is_file():
-            look_after(session, path / PROJECT_FILE)
+        if path is not None:
+            _look_into(session, path)
+    session.jobs.restart("let go", lambda: _let_go(session), name="letting go")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from osmosis_synthesize.discovery import PROJECT_FILE, SCHEMA_SUFFIXES, find_project, is_below
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Unfilled, Waiting
-from osmosis_synthesize.errors import ManifestError, OsmosisError, ProjectError, ProjectNotFound
+from osmosis_synthesize.errors import ProjectError, ProjectNotFound
 from osmosis_synthesize.files import stamp_of
 from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
@@ -40,15 +40,15 @@ class Ready:
 
     project: Project
     has_manifest: bool
-    problem: ManifestError | None = None
-    """Why the manifest is absent, or is an older one than the file that is there now."""
+    problem: ProjectError | None = None
+    """Why the manifest is absent, or why it or the settings are older than the files that are there now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
     """The project itself cannot be read."""
 
-    error: OsmosisError
+    error: ProjectError
 
 
 State = Unread | Ready | Broken
@@ -98,10 +98,15 @@ class Member:
             project.lineage = before.lineage if before is not None and _is_alike(before, project) else project.lineage
         return Ready(project, self.loader.index is not None, self.loader.error)
 
-    def stamps(self) -> tuple[object, ...]:
-        """What tells whether its files have changed: settings, manifest and catalog. For the worker."""
+    def stamps(self, others: Iterable[Path]) -> Mapping[Path, object]:
+        """What tells whether settings, manifest, catalog or any of ``others`` have changed. For the worker."""
         settings = (self.root / PROJECT_FILE, self.root / "vars.yml")
-        return tuple(stamp_of(file) for file in (*settings, *filter(None, self.artifacts or ())))
+        return {file: stamp_of(file) for file in (*settings, *filter(None, self.artifacts or ()), *others)}
+
+    def forget(self, path: Path) -> None:
+        """A file was closed: what was worked out for its gaps is not kept."""
+        for known in (self.ways, self.stale, self.models):
+            known.pop(path, None)
 
 
 def _is_alike(before: Project, now: Project) -> bool:
@@ -129,6 +134,10 @@ class Workspace:
                 self._roots[folder] = None
         root = self._roots[folder]
         return self._members.setdefault(root, Member(root)) if root is not None else None
+
+    def forget(self, member: Member) -> None:
+        """Let a project go, with all that was read of it."""
+        self._members.pop(member.root, None)
 
     def forget_folders(self) -> None:
         """A ``dbt_project.yml`` has come or gone: look for projects anew."""
