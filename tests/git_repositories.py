@@ -37,7 +37,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Tools:
-    """A repository that brings the hooks, and an environment in which hook programs install from this disk only."""
+    """A repository that brings the hooks, and an environment in which hook programs install from this disk only.
+
+    There, each repository that git makes has pre-commit's own scripts in it.
+    """
 
     hooks: Path
     rev: str
@@ -66,7 +69,8 @@ def make_tools(folder: Path) -> Tools:
         ],
     )
     (folder / "gitconfig").write_text(
-        "[user]\n  name = Somebody\n  email = somebody@example.com\n[init]\n  defaultBranch = main\n"
+        "[user]\n  name = Somebody\n  email = somebody@example.com\n"
+        f"[init]\n  defaultBranch = main\n  templateDir = {(folder / 'template').as_posix()}\n"
         '[protocol "file"]\n  allow = always\n',
         "utf-8",
     )
@@ -99,6 +103,8 @@ def make_tools(folder: Path) -> Tools:
     repository.git("init", "--quiet")
     repository.git("add", "--all", "--force")
     repository.git("commit", "--quiet", "--message", "Hooks")
+    types = ("--hook-type", "pre-commit", "--hook-type", "pre-merge-commit")
+    repository.run(PROGRAMS / "pre-commit", "init-templatedir", *types, folder / "template", code=0)
     return Tools(hooks, repository.git("rev-parse", "HEAD").out.strip(), environ)
 
 

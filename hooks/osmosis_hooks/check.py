@@ -1,4 +1,4 @@
-"""``osmosis-synthesize check``: names each gap, or each description that contradicts another; writes nothing."""
+"""``osmosis-synthesize check``: names each gap and each text that is too long, or what else is asked for; writes nothing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from osmosis_hooks.output import place, quoted, recorded_texts, write_json
 from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.names import short_name
 from osmosis_synthesize.project import Project, Request, shown
 
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.consistency import Described, Difference
+    from osmosis_synthesize.engine.lengths import TooLong
     from osmosis_synthesize.recording import Recorded
 
 
@@ -46,6 +48,7 @@ def _consistency(options: argparse.Namespace) -> int:
     found: list[Difference] = []
     unreadable = False
     for project, request in requests(options):
+        project.catch_up(request)
         found += project.differences(request)
         for note in dict.fromkeys(project.notes):
             print(note, file=sys.stderr)
@@ -90,11 +93,16 @@ def _differences(found: Sequence[Difference]) -> dict[str, Any]:
 
 def _gaps(options: argparse.Namespace) -> int:
     gaps: list[Gap] = []
+    long: list[TooLong] = []
     slots = 0
     unreadable = False
     to_stdout = options.json is None or str(options.json) != "-"
     for project, request in requests(options):
-        found = _survey(project, request)
+        needed = _manifest_matters(request)
+        if needed:
+            project.catch_up(request, upstream=request.add_columns)
+        found = project.survey(request, with_manifest=needed)
+        long += project.too_long(request, with_manifest=needed)
         gaps += found.gaps
         slots += found.slots
         for note in dict.fromkeys(project.notes):
@@ -104,15 +112,16 @@ def _gaps(options: argparse.Namespace) -> int:
     if to_stdout:
         for gap in survey.gaps:
             print(f"{shown(gap.file)}:{gap.line}:{gap.character}: {message(gap)}")
+        for text in long:
+            print(f"{shown(text.file)}:{text.line}:{text.character}: {excess(text)}")
     if options.json is not None:
-        write_json(options.json, _report(survey))
+        write_json(options.json, _report(survey, long))
     if options.min_coverage is not None:
         print(f"{survey.coverage:.1f} % described, {options.min_coverage:g} % wanted", file=sys.stderr)
     if unreadable:
         return 2
-    if options.min_coverage is not None:
-        return int(survey.coverage < options.min_coverage)
-    return int(bool(survey.gaps))
+    missing = bool(survey.gaps) if options.min_coverage is None else survey.coverage < options.min_coverage
+    return int(missing or bool(long))
 
 
 def message(gap: Gap) -> str:
@@ -125,19 +134,18 @@ def message(gap: Gap) -> str:
     return f"{gap.label} has no description"
 
 
-def _survey(project: Project, request: Request) -> Survey:
-    """The manifest is read only if it can matter: for nodes that no schema file mentions."""
-    needed = request.whole_project or any(path.suffix.lower() not in {".yml", ".yaml"} for path in request.files)
-    if needed and not project.manifest_path.exists():
-        project.notes.append(
-            f"{shown(project.manifest_path)} does not exist, so nodes that no schema file mentions are not seen. "
-            "Run `dbt parse` to write it."
-        )
-        needed = False
-    return project.survey(request, with_manifest=needed)
+def excess(text: TooLong) -> str:
+    """What is too long, in words."""
+    name = short_name(text.unique_id) if text.column is None else f"{short_name(text.unique_id)}.{text.column}"
+    return f"{name} is described in {text.length:,} characters, {text.adapter} takes {text.limit:,}"
 
 
-def _report(survey: Survey) -> dict[str, Any]:
+def _manifest_matters(request: Request) -> bool:
+    """Whether it is to be known which nodes there are: only for those that no schema file mentions."""
+    return request.whole_project or any(path.suffix.lower() not in {".yml", ".yaml"} for path in request.files)
+
+
+def _report(survey: Survey, long: Sequence[TooLong]) -> dict[str, Any]:
     return {
         "version": 1,
         "coverage": round(survey.coverage, 2),
@@ -151,5 +159,15 @@ def _report(survey: Survey) -> dict[str, Any]:
                 "reason": message(gap),
             }
             for gap in survey.gaps
+        ],
+        "too_long": [
+            {
+                "file": shown(text.file),
+                "line": text.line,
+                "unique_id": text.unique_id,
+                "column": text.column,
+                "reason": excess(text),
+            }
+            for text in long
         ],
     }

@@ -80,11 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(run)
     run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
 
-    check = commands.add_parser("check", help="list gaps, write nothing; exit 1 if there is one")
+    check = commands.add_parser(
+        "check", help="list gaps and texts that are too long, write nothing; exit 1 if there is one"
+    )
     _add_scope(check)
     wanted = check.add_mutually_exclusive_group()
     wanted.add_argument(
-        "--min-coverage", type=_percent, metavar="PERCENT", help="fail only below this share of descriptions"
+        "--min-coverage", type=_percent, metavar="PERCENT", help="gaps fail only below this share of descriptions"
     )
     wanted.add_argument(
         "--consistency",

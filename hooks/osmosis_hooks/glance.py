@@ -13,7 +13,7 @@ from typing import Final
 
 from osmosis_synthesize.document.glance import described_slots, is_plain
 
-_ORDINARY: Final = {"command": "check", "format": "text"}
+_ORDINARY: Final = {"command": "check", "format": "text", "hook": True}
 """Options that change nothing, with the value that they have then; no other may be given."""
 
 _FORBIDDEN: Final = frozenset({"dbt_packages", "target", ".git"})

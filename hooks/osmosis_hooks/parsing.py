@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from osmosis_synthesize.settings.keys import reveals_secret, without_keys
+
 LONGEST: Final = 120.0
 """Seconds that a project may take to be parsed; large ones take a minute without dbt's own cache."""
 
@@ -24,14 +26,14 @@ def dbt_parse(project_dir: Path, *, seconds: float | None) -> str | None:
     ``seconds`` is a limit below :data:`LONGEST`. The ``dbt`` is the one that the shell would find.
     """
     program = shutil.which("dbt")
-    if program is None:
+    if program is None or not Path(program).is_absolute():  # Windows looks into the working folder first
         return "`dbt parse` was not run: there is no dbt on the PATH."
     limit = min(LONGEST, LONGEST if seconds is None else seconds)
     try:
         process = subprocess.Popen(  # noqa: S603 - the user asked for dbt, and this is the shell's
             [program, "parse", "--project-dir", str(project_dir)],
             cwd=project_dir,
-            env=os.environ | _ENVIRONMENT,
+            env=without_keys(os.environ) | _ENVIRONMENT,  # Jinja can read and print it
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -51,7 +53,8 @@ def dbt_parse(project_dir: Path, *, seconds: float | None) -> str | None:
         raise
     if process.returncode:
         lines = [line.strip() for line in said.splitlines() if line.strip()]
-        return f"`dbt parse` failed with exit code {process.returncode}{f': {lines[-1]}' if lines else '.'}"
+        last = f": {lines[-1]}" if lines and not reveals_secret(lines[-1], os.environ) else "."
+        return f"`dbt parse` failed with exit code {process.returncode}{last}"
     return None
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
+import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -149,8 +152,25 @@ def _require_unchanged(path: Path, real: Path, expected: bytes) -> None:
         )
 
 
+_TEMPORARY: Final = re.compile(r"\.osmosis-[0-9a-f]{16}\.tmp")
+
+_ABANDONED_AFTER: Final = 60.0
+"""Seconds. A file is written in a fraction of one; what is as old as this was left by a process that was killed."""
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes have left in a folder. Once is enough, and large folders take a while to list."""
+    with contextlib.suppress(OSError):  # whoever may not look, or comes too late, has nothing to remove
+        for name in filter(_TEMPORARY.fullmatch, os.listdir(folder)):  # noqa: PTH208 - a path for each name takes long
+            left = folder / name
+            if time.time() - left.lstat().st_mtime > _ABANDONED_AFTER:
+                left.unlink()
+
+
 def _write_beside(real: Path, data: bytes, *, like: os.stat_result | None) -> Path:
     """A new file in the folder of ``real`` with ``data`` on disk, and mode and owner of ``like`` if there is one."""
+    _sweep(real.parent)
     temporary = real.with_name(f".osmosis-{os.urandom(8).hex()}.tmp")
     mode = 0o666 if like is None else 0o600  # the former is cut by the user's umask, as for any new file
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)

@@ -19,7 +19,7 @@ from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.discovery import load_project
 from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
-from osmosis_synthesize.engine.gaps import Survey, relative, selected_by
+from osmosis_synthesize.engine.gaps import Naming, Survey, relative, selected_by
 from osmosis_synthesize.errors import ManifestError, WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.consistency import Difference
     from osmosis_synthesize.engine.descriptions import Descriptions
+    from osmosis_synthesize.engine.lengths import TooLong
     from osmosis_synthesize.engine.made_from import MadeFrom
     from osmosis_synthesize.engine.model import Gap, NodeOutcome, Plan, Proposal
     from osmosis_synthesize.engine.osmosis_options import Options
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
     from osmosis_synthesize.store import Store
 
 __all__ = ["Project", "Request", "shown"]
-
-_MOST_NAMED: Final = 3
-"""How many nodes a note names."""
-
 
 class Project:
     """A dbt project on disk, its schema files as they are being edited, and what was found odd on the way."""
@@ -83,6 +80,7 @@ class Project:
         self.notes: list[str] = [*self.layout.problems, *settings.warnings]
         """What the user should know and what stopped nothing, each once."""
         self._manifest_given = manifest is not None
+        self._caught_up = set[tuple[Request, bool]]()
         self._catalog_given = catalog is not None
         self.unreadable = False
         """Whether a schema file that was asked for could not be read, or is no YAML."""
@@ -130,6 +128,9 @@ class Project:
         """
         from osmosis_synthesize.catching_up import Wanted, catch_up
 
+        if (request, upstream) in self._caught_up:
+            return
+        self._caught_up.add((request, upstream))
         has_manifest = self._manifest_given or self.manifest_path.exists()
         if not has_manifest and "index" not in self.__dict__:
             self._begin_without_manifest()
@@ -220,6 +221,29 @@ class Project:
 
         return Descriptions(self.index, self.drafts, self.root, self.placeholders, self.mentions)
 
+    def too_long(self, request: Request, *, with_manifest: bool = True) -> tuple[TooLong, ...]:
+        """The descriptions of a request that are longer than the warehouse takes; none where its kind is not known.
+
+        Raises:
+            ManifestError: the manifest is needed and cannot be read.
+        """
+        from osmosis_synthesize.engine.lengths import is_suspect, limits_of, too_long
+        from osmosis_synthesize.manifest.head import adapter_type
+
+        files = scope_of(request, self._ground(request, with_manifest=with_manifest)).files
+        documents = {path: document for path in files if (document := self.drafts.get(path)) is not None}
+        suspect = {path: document for path, document in documents.items() if is_suspect(document)}
+        adapter = adapter_type(self.manifest_path) if suspect else None
+        if adapter is None:
+            return ()
+        naming = Naming(self.layout.name, self.root, self.index if with_manifest else None)
+        limits = limits_of(adapter)
+        return tuple(
+            found
+            for path, document in suspect.items()
+            for found in too_long(document, path, naming=naming, limits=limits, select=request.select)
+        )
+
     def differences(self, request: Request) -> tuple[Difference, ...]:
         """Described columns that are copies of others, and whose texts differ; in the order of files and lines.
 
@@ -291,7 +315,6 @@ class Project:
         by_node: dict[str, tuple[Gap, ...]] = {}
         for gap in gaps:
             by_node[gap.unique_id] = (*by_node.get(gap.unique_id, ()), gap)
-        self._note_stale(by_node)
         return Work(
             self.index,
             self._descriptions,
@@ -462,22 +485,3 @@ class Project:
         cache = default_folder() / "lineage.sqlite3"
         lineage = Lineages(index, variables=self.layout.variables, cache=cache, whole=True)
         return MadeFrom(index, lineage, self._descriptions), lineage
-
-    def _note_stale(self, unique_ids: Iterable[str]) -> None:
-        """Say once which of these nodes the manifest knows in an older form."""
-        from osmosis_synthesize.manifest.staleness import staleness
-
-        nodes = [self.index.nodes[unique_id] for unique_id in unique_ids if unique_id in self.index.nodes]
-        stale = [
-            short_name(node.unique_id)
-            for node in nodes
-            if node.resource_type != "source"  # nothing but YAML, and that is read from the file
-            and node.package_name == self.index.metadata.project_name
-            and staleness(node, self.root, manifest=self.manifest_path) in {"changed", "gone"}
-        ]
-        if stale:
-            names = ", ".join(stale[:_MOST_NAMED]) + (", …" if len(stale) > _MOST_NAMED else "")
-            self.notes.append(
-                f"{shown(self.manifest_path)} is older than {len(stale)} of the nodes with gaps ({names}). "
-                "Run `dbt parse`, or `dbt compile` where compiled SQL matters."
-            )

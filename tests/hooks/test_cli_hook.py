@@ -234,15 +234,18 @@ def test_the_manifest_is_written_first(
 ) -> None:
     shutil.move("target/manifest.json", "kept.json")
     body = """
-said = [sys.argv[1:], os.getcwd(), os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"], sys.stdin.read()]
+keys = [name for name, value in os.environ.items() if value == "sk-made-up"]
+said = [sys.argv[1:], os.getcwd(), os.environ["DBT_SEND_ANONYMOUS_USAGE_STATS"], keys, sys.stdin.read()]
 open("said.json", "w").write(json.dumps(said))
 os.rename("kept.json", "target/manifest.json")
 """
     fake_dbt(tmp_path / "bin", body, monkeypatch)
     monkeypatch.chdir("/")
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OSMOSIS_LLM_API_KEY"):
+        monkeypatch.setenv(name, "sk-made-up")
     assert call("run", "--hook", "--parse", "--inherit-only", shop / SCHEMA).code == 1
     said = json.loads((shop / "said.json").read_text("utf-8"))
-    assert said == [["parse", "--project-dir", str(shop)], str(shop), "false", ""]
+    assert said == [["parse", "--project-dir", str(shop)], str(shop), "false", [], ""]
     assert "Number of the order" in (shop / SCHEMA).read_text("utf-8")
 
 
@@ -258,6 +261,7 @@ def test_complete_files_need_no_parse(
     ("body", "said"),
     [
         ("print('Compilation Error'); sys.exit(2)", "`dbt parse` failed with exit code 2: Compilation Error"),
+        ("print('Bearer ' + 20 * 'x'); sys.exit(1)", "`dbt parse` failed with exit code 1. The"),
         ("time.sleep(300)", "`dbt parse` did not end within"),
         (None, "`dbt parse` was not run: there is no dbt on the PATH."),
     ],
@@ -271,7 +275,38 @@ def test_a_parse_that_fails_stops_nothing_unless_told_to(
     else:
         fake_dbt(tmp_path / "bin", body, monkeypatch)
     strict = call("run", "--hook", "--parse", "--strict", "--inherit-only", SCHEMA)
-    assert (strict.code, said in strict.err) == (2, True)
+    assert (strict.code, said.removesuffix(" The") in strict.err) == (2, True)
     result = call("run", "--hook", "--parse", "--inherit-only", SCHEMA)
     assert (result.code, said in result.err) == (1, True)
+    assert "xxx" not in strict.err + result.err
     assert "Number of the order" in text()
+
+
+# --- check: what the warehouse takes ---
+
+LONG = "Once upon a time. " * 60  # 1,080 characters
+TEXTS = table("texts", {"a": LONG, "b": "{{ doc('x') }}" + LONG, "c": LONG[:1024]}, sql="", description=LONG)
+
+
+@pytest.mark.parametrize(("adapter", "code"), [("bigquery", 1), ("snowflake", 0)])
+@pytest.mark.parametrize("path", [SCHEMA, "models/texts.sql"])
+def test_check_names_texts_that_are_too_long(tmp_path: Path, call: Call, adapter: str, code: int, path: str) -> None:
+    root = build(tmp_path / "shop", TEXTS, adapter=adapter)
+    result = call("check", "--hook", root / path)
+    said = f"{root / SCHEMA}:8:22: texts.a is described in 1,079 characters, bigquery takes 1,024\n"
+    assert (result.code, result.out) == (code, said if code else "")
+    report = json.loads(call("check", "--hook", root / path, "--json").out)
+    assert [item["column"] for item in report["too_long"]] == ["a"][:code]
+    assert call("check", "--hook", root / path, "--min-coverage", "10").code == code
+    assert call("check", "--hook", root / path, "--select", "others").code == 0
+
+
+def test_a_table_takes_more_than_a_column(tmp_path: Path, call: Call) -> None:
+    root = build(tmp_path / "shop", table("t", {"a": "A."}, description=LONG * 16), adapter="bigquery")
+    assert "t is described in 17,279 characters, bigquery takes 16,384" in call("check", "--hook", root / SCHEMA).out
+
+
+def test_without_a_manifest_nothing_is_too_long(tmp_path: Path, call: Call) -> None:
+    root = build(tmp_path / "shop", TEXTS, adapter="bigquery")
+    (root / "target/manifest.json").unlink()
+    assert call("check", "--hook", root / SCHEMA).code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from git_repositories import PROGRAMS, Done, Repository, Tools
+from git_repositories import Done, Repository, Tools
 from servers import FakeLLMServer
 from small_projects import SCHEMA, build, table
 
@@ -81,8 +81,8 @@ def make(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path, server: F
         environ = {
             **tools.environ,
             "OSMOSIS_CACHE_DIR": str(tmp_path / "cache"),
-            "OPENAI_API_KEY": "sk-made-up",
-            "OSMOSIS_LLM_BASE_URL": server.url + "/v1",
+            "OSMOSIS_LLM_PROVIDER": "ollama",
+            "OSMOSIS_LLM_BASE_URL": server.url,
             "OSMOSIS_LLM_MODEL": "made-up",
         }
         repository = Repository(tmp_path / folder, environ)
@@ -92,8 +92,7 @@ def make(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path, server: F
         repository.git("init", "--quiet")
         if commit:
             repository.git("add", "--all")
-            repository.git("commit", "--quiet", "--message", "First")
-        repository.run(PROGRAMS / "pre-commit", "install", "--hook-type", "pre-commit", code=0)
+            repository.git("commit", "--quiet", "--no-verify", "--message", "First")
         return Shop(repository, request.param, repository.path / project)
 
     return make
@@ -214,7 +213,6 @@ def test_a_merge_without_a_conflict(make: Make) -> None:
     (shop.root / "README.md").write_text("# Ours\n", "utf-8")
     shop.git("add", "--all")
     shop.git("commit", "--quiet", "--no-verify", "--message", "Ours")
-    shop.repository.run(PROGRAMS / "pre-commit", "install", "--hook-type", "pre-merge-commit", code=0)
     shop.git("merge", "--no-edit", "other", code=1)
     assert sorted(shop.added()) == sorted(ADDED[shop.hook])
 
@@ -227,13 +225,11 @@ def test_a_submodule(make: Make, tools: Tools) -> None:
     outer.git("init", "--quiet")
     (outer.path / ".pre-commit-config.yaml").write_text(tools.config([inner.hook]), "utf-8")
     outer.git("submodule", "--quiet", "add", inner.repository.path, "dbt")
-    outer.run(PROGRAMS / "pre-commit", "install", code=0)
     outer.git("add", "--all")
     outer.git("commit", "--message", "Add the submodule")
 
     inside = Shop(Repository(outer.path / "dbt", outer.environ), inner.hook, outer.path / "dbt")
     build(inside.root, RAW, ORDERS)  # the manifest is no part of the repository
-    inside.repository.run(PROGRAMS / "pre-commit", "install", code=0)
     edit(inside.root / SCHEMA, "Orders.", "All orders.")
     inside.git("add", "--all")
     inside.expect()

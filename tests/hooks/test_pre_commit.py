@@ -40,6 +40,7 @@ def test_try_repo(shop: Repository, tools: Tools) -> None:
 
 def test_an_installation(shop: Repository, tools: Tools) -> None:
     (shop.path / ".pre-commit-config.yaml").write_text(tools.config(["osmosis-inherit"]), "utf-8")
+    (shop.path / ".git/hooks/pre-commit").unlink()
     shop.run(PRE_COMMIT, "install", code=0)
     shop.git("add", "--all")
     done = shop.git("commit", "--message", "Add orders", code=1)

@@ -19,6 +19,9 @@ ADAPTER_LIMITS: Final = {"bigquery": 1024}
 
 Source: BigQuery's quotas, "Maximum column description length"."""
 
+TABLE_LIMITS: Final = {"bigquery": 16_384}
+"""Longest description of a table or view. Source: BigQuery's quotas, "Maximum table description length"."""
+
 _LIMIT: Final = 4000
 """Beyond this no description is a description."""
 

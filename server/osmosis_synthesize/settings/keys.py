@@ -69,6 +69,12 @@ def own_key_variables(provider: str) -> tuple[str, ...]:
     return (re.sub(r"[^A-Z0-9]+", "_", provider.upper()) + "_API_KEY",)
 
 
+def without_keys(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment for other programs: without the keys that are for providers alone."""
+    keys = {OWN_KEY_VARIABLE, *(variable for known in KNOWN_PROVIDERS.values() for variable in known.key_variables)}
+    return {name: value for name, value in environ.items() if name not in keys}
+
+
 def api_key(provider: str, environ: Mapping[str, str], *, own_only: bool = False) -> Secret | None:
     """The key for ``provider``, or ``None`` where the environment has none.
 
