@@ -33,6 +33,7 @@ def full_capabilities() -> types.ClientCapabilities:
                 data_support=True,
                 resolve_support=types.ClientCodeActionResolveOptions(properties=["edit"]),
                 tag_support=types.CodeActionTagOptions(value_set=[types.CodeActionTag.LlmGenerated]),
+                disabled_support=True,
                 code_action_literal_support=types.ClientCodeActionLiteralOptions(
                     types.ClientCodeActionKindOptions(value_set=[])
                 ),
@@ -260,7 +261,9 @@ class Editor:
             (self.offset(content, edit.range.start), self.offset(content, edit.range.end), edit.new_text)
             for edit in edits
         ]
-        for start, end, new in sorted(spans, key=lambda span: span[0], reverse=True):
+        # Of several insertions at one place the first in the list comes first in the text.
+        for at in sorted(range(len(spans)), key=lambda at: (spans[at][0], at), reverse=True):
+            start, end, new = spans[at]
             if text is None:
                 content = content[:start] + new + content[end:]
                 path_of(name).write_bytes(content.encode("utf-8"))
