@@ -12,7 +12,7 @@ from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.names import short_name
-from osmosis_synthesize.project import Project, Request, shown
+from osmosis_synthesize.project import Request, shown
 
 if TYPE_CHECKING:
     from osmosis_synthesize.engine.consistency import Described, Difference

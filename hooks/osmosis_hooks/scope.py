@@ -87,6 +87,7 @@ def _open(root: Path, options: argparse.Namespace) -> Project:
 
 def gaps_of(project: Project, request: Request, *, upstream: bool) -> tuple[Gap, ...]:
     """The gaps that a run fills: those asked for, with ``upstream`` also those that several of them would inherit from."""
+    project.catch_up(request)
     gaps = project.survey(request).gaps
     project.trace(gaps)
     return (*gaps, *(shared.gap for shared in project.shared_upstream(gaps))) if upstream else gaps

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.discovery import load_project
@@ -23,7 +23,7 @@ from osmosis_synthesize.engine.gaps import Naming, Survey, relative, selected_by
 from osmosis_synthesize.errors import ManifestError, WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
-from osmosis_synthesize.names import EntryKey, short_name
+from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from osmosis_synthesize.store import Store
 
 __all__ = ["Project", "Request", "shown"]
+
 
 class Project:
     """A dbt project on disk, its schema files as they are being edited, and what was found odd on the way."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, is_below
+from osmosis_synthesize.discovery import SCHEMA_SUFFIXES
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import (
@@ -25,7 +25,7 @@ from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
-from osmosis_synthesize.names import EntryKey, ResourceType
+from osmosis_synthesize.names import EntryKey
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document import Document, Entry
@@ -81,8 +81,6 @@ class Scope:
     """Those that may lack an entry."""
     files: tuple[Path, ...]
     """The schema files, without symbolic links, each once."""
-    strangers: tuple[Gap, ...]
-    """The gaps of what nobody has parsed yet."""
     notes: tuple[str, ...]
     """What the user should know."""
 
@@ -103,10 +101,9 @@ def scope_of(request: Request, ground: Ground) -> Scope:
     known = ground.known
     if request.whole_project:
         own = (node for node in known.index.nodes.values() if known.index.is_editable(node)) if known else ()
-        return Scope(tuple(own), tuple(ground.mentions.files), (), ())
+        return Scope(tuple(own), tuple(ground.mentions.files), ())
     nodes: list[Node] = []
     files: list[Path] = []
-    strangers: list[Gap] = []
     notes: list[str] = []
     for given in request.files:
         path = Path(os.path.realpath(given))
@@ -114,17 +111,10 @@ def scope_of(request: Request, ground: Ground) -> Scope:
             files.append(path)
         elif path.suffix.lower() in _NODE_SUFFIXES and known is not None:
             found = known.index.nodes_in_file(relative(path, ground.root), ground.layout.name)
-            kind = _kind_of(path, ground.layout)
-            if not found and kind is not None:
-                notes.append(f"{shown(path)} is not in the manifest. Run `dbt parse` to bring that up to date.")
-                key = EntryKey(kind, path.stem)
-                home = ground.mentions.entry_of(key)
-                files += [home] if home is not None else []
-                strangers += [_gap_of_stranger(key, path, ground, known.homes)] if home is None else []
             nodes += found
             files += [file for node in found if (file := known.homes.of(node)) is not None]
     editable = tuple(path for path in dict.fromkeys(files) if _may_edit(path, ground.layout, notes))
-    return Scope(tuple(nodes), editable, tuple(strangers), tuple(notes))
+    return Scope(tuple(nodes), editable, tuple(notes))
 
 
 def survey_of(request: Request, ground: Ground) -> Found:
@@ -141,7 +131,7 @@ def survey_of(request: Request, ground: Ground) -> Found:
     for path in scope.files:
         _look_at(path, request, ground, looked)
     missing = _undocumented(scope.nodes, ground, known, looked.notes) if known is not None else []
-    for gap in (*missing, *scope.strangers):
+    for gap in missing:
         named_by = selected_by(gap.key, gap.unique_id, request.select)
         if not request.select or named_by:
             looked.add(Survey((gap,), 1, frozenset(named_by)))
@@ -221,25 +211,6 @@ def _undocumented(nodes: Sequence[Node], ground: Ground, known: Known, notes: li
             if _may_edit(file, ground.layout, notes):
                 gaps[key] = gap_of_undocumented(node, key, file)
     return list(gaps.values())
-
-
-def _gap_of_stranger(key: EntryKey, path: Path, ground: Ground, homes: Homes) -> Gap:
-    """The gap of a node that neither the manifest nor a schema file knows; ``path`` is its own file."""
-    folder = posixpath.dirname(relative(path, ground.root))
-    unique_id = Naming(ground.layout.name, ground.root).unique_id(key, (), None)
-    return Gap(unique_id, None, key, homes.of_new(folder, key.name), 1, 1, None)
-
-
-def _kind_of(path: Path, layout: Layout) -> ResourceType | None:
-    """What dbt would make of a file by its folder; a snapshot is named in its file, and so is not told by it."""
-    kinds: tuple[tuple[ResourceType, Sequence[Path]], ...] = (
-        ("model", layout.model_paths),
-        ("seed", layout.seed_paths),
-    )
-    for kind, folders in kinds:
-        if any(is_below(path, Path(os.path.realpath(folder))) for folder in folders):
-            return kind
-    return None
 
 
 def _missing_columns(

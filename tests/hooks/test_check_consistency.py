@@ -99,9 +99,9 @@ def test_a_package_is_named_in_place_of_a_file(tmp_path: Path, monkeypatch: pyte
     assert check("--all").out.endswith("(package lib)\n")
 
 
-def test_it_needs_the_manifest(shop: Path, check: Check) -> None:
+def test_it_needs_the_manifest_that_is_named(shop: Path, check: Check) -> None:
     (shop / "target/manifest.json").unlink()
-    result = check("--all")
+    result = check("--all", "--manifest", "target/manifest.json")
     assert result.code == 2
     assert "manifest.json" in result.err
 

@@ -91,7 +91,7 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
     """
     node = work.index.nodes.get(unique_id)
     if node is None:
-        reason = "the manifest does not know it: run `dbt parse` to bring the manifest up to date"
+        reason = "neither the manifest nor a file of the project defines it: if it is no slip, run `dbt parse`"
         return Prepared(unfilled=tuple(Unfilled(gap, reason) for gap in work.gaps[unique_id]))
     private = _private(node, work)
     proposals: list[Proposal] = []
