@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from lsprotocol import types
 
-from lsp_editor import Editor
+from lsp_editor import Editor, full_capabilities, server_environment
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -168,3 +170,184 @@ async def test_one_may_choose_among_texts_that_differ_upstream(editor: Editor, d
     line = """            description: "Reference of the debit in the wallet's own ledger."\n"""
     assert "- name: payment_id\n" + line in editor.texts[name]
     assert llm.requests == []
+
+
+async def choose(editor: Editor, action: types.CodeAction) -> types.WorkspaceEdit:
+    """Have an action's edit made as an editor does."""
+    action = await editor.client.code_action_resolve_async(action)
+    assert action.edit is not None
+    assert editor.apply(action.edit)
+    return action.edit
+
+
+async def test_the_columns_that_an_entry_lacks_are_added_for_free(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    whole = editor.texts[name]
+    for column in (
+        "rider_id\n        data_tests:\n          - unique\n          - not_null",
+        "plan_code",
+        "lifetime_value",
+    ):
+        editor.edit(name, f"      - name: {column}\n", "")
+    before = editor.texts[name]
+
+    action = titled(await editor.actions(name, editor.place(name, "dim_riders")), "Add 3 columns")
+    assert action.title == "Add 3 columns that dim_riders.yml lacks"
+    assert (action.kind, action.edit, action.command, action.tags) == ("quickfix", None, None, None)
+    edit = await choose(editor, action)
+
+    data_tests = "        data_tests:\n          - unique\n          - not_null\n"
+    assert editor.texts[name] == whole.replace(data_tests, "", 1)
+    (change,) = edit.document_changes or []
+    assert isinstance(change, types.TextDocumentEdit)
+    assert change.text_document.version == editor.versions[name] - len(change.edits)
+    assert llm.requests == []
+    found = await editor.diagnosed(
+        name,
+        lambda items: any("`dim_riders.plan_code` has no description: inheritable" in item.message for item in items),
+    )
+    assert len(found) > before.count("description:")
+    titles = [item.title for item in await editor.actions(name, editor.place(name, "dim_riders"))]
+    assert not any(title.startswith("Add") for title in titles)
+
+
+async def test_columns_that_nobody_knows_are_not_offered(editor: Editor, demo: Path):
+    name = editor.open(demo / "models/intermediate/int_models.yaml")
+    await editor.planned(name)
+    sql = demo / "models/intermediate/int_payments_unioned.sql"
+    assert "select *" in sql.read_text("utf-8")
+
+    titles = [item.title for item in await editor.actions(name, editor.place(name, "int_payments_unioned"))]
+
+    assert not any(title.startswith("Add 0") for title in titles)
+
+
+@pytest.mark.parametrize(
+    ("only", "kinds"),
+    [
+        (None, {"quickfix", "refactor.rewrite.osmosis", "source.fixAll.osmosis"}),
+        (["quickfix"], {"quickfix"}),
+        (["refactor"], {"refactor.rewrite.osmosis"}),
+        (["refactor.rewrite"], {"refactor.rewrite.osmosis"}),
+        (["refactor.rewrite.osmosis"], {"refactor.rewrite.osmosis"}),
+        (["source"], {"source.fixAll.osmosis"}),
+        (["source.fixAll.osmosis"], {"source.fixAll.osmosis"}),
+        (["quickfix", "source.fixAll"], {"quickfix", "source.fixAll.osmosis"}),
+        (["source.organizeImports"], set[str]()),
+        (["source.fixAll.other"], set[str]()),
+        (["refactor.rewr"], set[str]()),
+        ([""], {"quickfix", "refactor.rewrite.osmosis", "source.fixAll.osmosis"}),
+    ],
+)
+async def test_only_what_is_asked_for_is_offered(editor: Editor, demo: Path, only: list[str] | None, kinds: set[str]):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    actions = await editor.actions(name, editor.place(name, "rider_name"), only=only)
+
+    assert {str(action.kind) for action in actions} == kinds
+
+
+async def test_fixing_all_inherits_everything_and_asks_nothing(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    # A text in the cache is free too, but nobody has chosen it: it stays where it is.
+    llm.describe = lambda name: f"Cached: {name}."
+    before = editor.texts[name]
+    await editor.command("osmosis.generateFile", {"uri": name})
+    editor.replace(name, 0, len(editor.texts[name]), before)
+    await editor.diagnosed(name, lambda found: any("answered by" in item.message for item in found))
+    asked = len(llm.requests)
+
+    (action,) = await editor.actions(name, types.Position(0, 0), only=["source.fixAll.osmosis"])
+    assert (action.title, action.tags) == ("Inherit 5 descriptions in this file", None)
+    edit = await choose(editor, action)
+
+    assert editor.texts[name].count("description:") == before.count("description:") + 5
+    assert "Cached" not in editor.texts[name]
+    assert not any(one.needs_confirmation for one in (edit.change_annotations or {}).values())
+    assert len(llm.requests) == asked
+    everything = titled(await editor.actions(name, types.Position(0, 0)), "Fill the 5 gaps in this file")
+    assert (everything.kind, list(everything.tags or [])) == (
+        "refactor.rewrite.osmosis",
+        [types.CodeActionTag.LlmGenerated],
+    )
+
+
+async def test_a_selection_can_be_generated_alone(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    before = editor.texts[name]
+
+    start = editor.place(name, "lifetime_value")
+    end = editor.place(name, "running_revenue", after=True)
+    action = titled(await editor.actions(name, start, end), "selected descriptions")
+    assert action.title.startswith("Generate 4 selected descriptions")
+    assert action.command is not None
+    outcome = await editor.command(action.command.command, *(action.command.arguments or []))
+
+    assert outcome["filled"] == 4
+    assert editor.texts[name].count("description:") == before.count("description:") + 3  # one was a placeholder
+    assert "- name: rider_name\n      - name" in editor.texts[name]
+
+
+async def test_what_cannot_be_had_is_shown_with_the_reason(editor: Editor, demo: Path, llm: FakeLLMServer):
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      private: [pii]\n")
+    name = editor.open(demo / RIDERS)
+    editor.edit(
+        name, "      - name: lifetime_value\n", "      - name: lifetime_value\n        config: {tags: [pii]}\n"
+    )
+    await editor.diagnosed(name, lambda found: any("it is private" in item.message for item in found))
+
+    action = titled(await editor.actions(name, editor.place(name, "lifetime_value")), "Generate description for")
+
+    assert action.disabled is not None
+    assert "it is private" in action.disabled.reason
+    assert (action.command, action.data, action.edit) == (None, None, None)
+
+
+async def test_nothing_is_offered_while_the_text_is_no_yaml(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    editor.edit(name, "version: 2\n", "version: 2\n  x: [\n")
+
+    assert await editor.actions(name, editor.place(name, "rider_name")) == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def plain(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Editor]:
+    """An editor that knows code actions, and none of what was added to them since."""
+    capabilities = full_capabilities()
+    assert capabilities.text_document is not None
+    capabilities.text_document.code_action = types.CodeActionClientCapabilities(
+        code_action_literal_support=types.ClientCodeActionLiteralOptions(types.ClientCodeActionKindOptions([]))
+    )
+    editor = Editor()
+    await editor.start(server_environment(tmp_path_factory.mktemp("plain-cache")), capabilities=capabilities)
+    yield editor
+    assert await editor.stop() == 0
+
+
+async def test_a_client_that_resolves_nothing_gets_whole_actions(plain: Editor, demo: Path, llm: FakeLLMServer):
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      private: [pii]\n")
+    name = plain.open(demo / RIDERS)
+    plain.edit(name, "      - name: plan_code\n", "")
+    plain.edit(
+        name, "      - name: lifetime_value\n", "      - name: lifetime_value\n        config: {tags: [pii]}\n"
+    )
+    await plain.diagnosed(name, lambda found: any("it is private" in item.message for item in found))
+
+    actions = await plain.actions(name, plain.place(name, "rider_name"))
+    actions += await plain.actions(name, plain.place(name, "lifetime_value"))
+
+    assert all((action.edit is None) != (action.command is None) for action in actions)
+    assert not any(action.tags or action.disabled for action in actions)
+    added = titled(actions, "Add 1 column that")
+    assert added.edit is not None
+    assert plain.apply(added.edit)
+    assert "      - name: plan_code\n" in plain.texts[name]
+    assert llm.requests == []
+    plain.close(name)

@@ -324,7 +324,7 @@ class _Offers:
             yield self._later(Columns(self.view.uri, title, home.node.unique_id), kind=QUICK_FIX)
 
     def _file(self) -> Iterator[types.CodeAction]:
-        known = _tally(_ById(self.view.ways))
+        known = _tally(_File(self.view.gaps, self.view.ways))
         total = len(self.view.gaps)
         uri = self.view.uri
         if known.inherited:
@@ -425,7 +425,7 @@ class _Offers:
 
 @dataclass(frozen=True, slots=True)
 class _Tally:
-    """The gaps of a whole file, as their outlook has it."""
+    """What the gaps of a whole file would take, as far as that is known."""
 
     inherited: int
     free: int
@@ -433,24 +433,26 @@ class _Tally:
     price: str
 
 
-class _ById:
-    """A mapping that is known again by being the same one, so that a large file is not counted at each request."""
+class _File:
+    """The gaps of a file and their outlook, known again by being the same ones: a large file is counted but once."""
 
-    def __init__(self, ways: Mapping[GapId, Way]) -> None:
+    def __init__(self, gaps: Sequence[Gap], ways: Mapping[GapId, Way]) -> None:
+        self.gaps: Final = gaps
         self.ways: Final = ways
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ById) and other.ways is self.ways
+        return isinstance(other, _File) and other.gaps is self.gaps and other.ways is self.ways
 
     def __hash__(self) -> int:
-        return id(self.ways)
+        return hash((id(self.gaps), id(self.ways)))
 
 
 @lru_cache(maxsize=16)
-def _tally(known: _ById) -> _Tally:
+def _tally(file: _File) -> _Tally:
     inherited = free = 0
     calls: dict[int, PlannedCall] = {}
-    for way in known.ways.values():
+    for gap in file.gaps:
+        way = file.ways.get(gap.id)
         if isinstance(way, Proposal):
             free += 1
             inherited += way.origin == "inherited"
