@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, find_project, projects_of
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.errors import ProjectNotFound, UsageError
-from osmosis_synthesize.project import Project, Request, shown
+from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.settings import load_settings
 
 if TYPE_CHECKING:
@@ -98,18 +98,14 @@ def recorded(
 ) -> Iterator[tuple[Project, tuple[Recorded, ...]]]:
     """Each project that the command line means, with those of its descriptions whose origin is recorded.
 
-    The manifest is read if that is asked for and there is one, or where a file is named that stands for its schema file.
+    The manifest is read, and brought up to date, if that is asked for, or where a file is named that stands for its schema
+    file.
     """
     for project, request in requests(options):
         needed = manifest or any(file.suffix.lower() not in SCHEMA_SUFFIXES for file in request.files)
-        if not len(project.records.read()):
-            needed = False
-        elif needed and not project.manifest_path.exists():
-            project.notes.append(
-                f"{shown(project.manifest_path)} does not exist, so it cannot be seen what texts are made from. "
-                "Run `dbt parse` to write it."
-            )
-            needed = False
+        needed = needed and len(project.records.read()) > 0
+        if needed:
+            project.catch_up(request)
         yield project, project.recorded(request, with_manifest=needed)
 
 

@@ -442,14 +442,11 @@ class Project:
     def drifted(self, texts: Sequence[Recorded]) -> tuple[Drifted, ...]:
         """Those of some recorded texts that somebody has edited, or of whose origins something has changed since.
 
-        Without a manifest only the former can be told.
-
-        Raises:
-            ManifestError: there is a manifest, and it cannot be read.
+        Without a manifest, or :meth:`catch_up`, only the former can be told.
         """
         from osmosis_synthesize.recording import drifted
 
-        made_from, lineage = self._made_from() if texts and self.manifest_path.exists() else (None, None)
+        made_from, lineage = self._made_from_if_known() if texts else (None, None)
         return tuple(drifted(texts, made_from, lineage))
 
     def accept(self, texts: Iterable[Recorded]) -> int:
@@ -469,11 +466,13 @@ class Project:
     def _recorder(self) -> Recorder:
         from osmosis_synthesize.recording import Recorder
 
+        return Recorder(self.records, self.layout.name, *self._made_from_if_known())
+
+    def _made_from_if_known(self) -> tuple[MadeFrom, Lineages] | tuple[None, None]:
         try:
-            made_from, lineage = self._made_from()
+            return self._made_from()
         except ManifestError:
-            made_from = lineage = None  # an editor can do without, and then so can its records
-        return Recorder(self.records, self.layout.name, made_from, lineage)
+            return None, None
 
     def _made_from(self) -> tuple[MadeFrom, Lineages]:
         """What texts would be made from now, and the lineage in which that is read."""
