@@ -79,6 +79,7 @@ export class Server implements vscode.Disposable {
 
   async #work(): Promise<void> {
     while (this.#wanted && !this.#disposed) {
+      await new Promise(setImmediate); // what happens at the same moment is one reason
       this.#wanted = false;
       const old = this.#connection;
       this.#connection = undefined;

@@ -23,7 +23,7 @@ export class Group {
 
 /**
  * @param folder - for its state; anew each time
- * @param settings - the user's
+ * @param settings - of the machine that the editor's server runs on: what names programs and hosts is read from there
  * @param environment - what the extension host sees besides ours
  */
 export async function serve(
@@ -34,8 +34,8 @@ export async function serve(
   environment: Record<string, string>,
 ): Promise<{ host: string; group: Group }> {
   const user = path.join(folder, "user");
-  fs.mkdirSync(path.join(user, "User"), { recursive: true });
-  fs.writeFileSync(path.join(user, "User", "settings.json"), JSON.stringify({ ...QUIET, ...settings }));
+  write(path.join(user, "User", "settings.json"), QUIET);
+  write(path.join(user, "Machine", "settings.json"), settings);
   const profile = [
     ...["--server-data-dir", folder, "--user-data-dir", user, "--extensions-dir", path.join(folder, "extensions")],
     ...["--accept-server-license-terms", "--telemetry-level", "off"],
@@ -65,6 +65,11 @@ const QUIET = {
   "chat.disableAIFeatures": true,
   "workbench.secondarySideBar.defaultVisibility": "hidden",
 };
+
+function write(file: string, settings: Record<string, unknown>): void {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  fs.writeFileSync(file, JSON.stringify(settings));
+}
 
 async function freePort(): Promise<number> {
   return await new Promise((resolve, reject) => {

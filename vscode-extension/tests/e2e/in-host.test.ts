@@ -17,7 +17,7 @@ describe("inside the extension host", function () {
     await session.stop();
   });
 
-  for (const name of ["features"]) {
+  for (const name of (process.env["OSMOSIS_TEST_SUITES"] ?? "features,commands,settings,lifecycle").split(",")) {
     it(name, async () => {
       const results = await runSuite(session, name, session.workspace());
       for (const { title, error } of results) {

@@ -146,7 +146,7 @@ async function hover(document: vscode.TextDocument, place: vscode.Position, want
   return await until(
     async () => {
       const hovers = await vscode.commands.executeCommand<vscode.Hover[]>("vscode.executeHoverProvider", document.uri, place);
-      const text = hovers.flatMap((one) => one.contents.map((part) => (typeof part === "object" && "appendMarkdown" in part ? part.value : String(part)))).join("\n");
+      const text = hovers.flatMap((one) => one.contents.map((part) => (part instanceof vscode.MarkdownString ? part.value : ""))).join("\n");
       return wanted.test(text) ? text : undefined;
     },
     vscode.languages.onDidChangeDiagnostics,

@@ -20,7 +20,7 @@ export interface Result {
  */
 export function suite(name: string, define: () => void): () => Promise<void> {
   return async () => {
-    const mocha = new Mocha({ timeout: 60_000, reporter: "min" });
+    const mocha = new Mocha({ timeout: 30_000, reporter: "min" });
     mocha.suite.emit("pre-require", globalThis, name, mocha);
     define();
     const results: Result[] = [];

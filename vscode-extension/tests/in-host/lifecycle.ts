@@ -1,0 +1,133 @@
+/** The server's life: found, judged, restarted. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { api, root, running, suite, until, withSetting } from "./harness";
+
+export const run = suite("lifecycle", () => {
+  before(async () => {
+    await running();
+  });
+
+  it("a server that dies is started again", async () => {
+    const { server } = await api();
+    const before = await pid();
+    process.kill(before, "SIGKILL");
+    await until(() => (server.state.kind === "waiting" ? true : undefined), server.onDidChange);
+    await running();
+    assert.notEqual(await pid(), before);
+  });
+
+  it("restarts that are asked for at once are one", async () => {
+    const { server } = await api();
+    const seen: string[] = [];
+    const listening = server.onDidChange(() => {
+      if (seen.at(-1) !== server.state.kind) {
+        seen.push(server.state.kind);
+      }
+    });
+    await Promise.all(["one", "two", "three", "four"].map((reason) => server.restart(reason)));
+    listening.dispose();
+    assert.equal(server.state.kind, "running");
+    assert.deepEqual(
+      seen.filter((kind) => kind === "starting"),
+      ["starting"],
+    );
+  });
+
+  it("a server that speaks other messages is not used, and the user is told what to run", async () => {
+    await withSetting("serverPath", program("outdated", OUTDATED), async () => {
+      const problem = await failure();
+      assert.match(problem, /server 0\.0\.1 at .*outdated is too old for this extension\. Run: pip install --upgrade/);
+    });
+    await running();
+  });
+
+  it("a program that is no server is named", async () => {
+    await withSetting("serverPath", program("useless", "import sys; sys.exit('no such module')"), async () => {
+      assert.match(await failure(), /useless has no server that starts/);
+    });
+    await running();
+  });
+
+  it("an interpreter without the server is named", async () => {
+    await withSetting("interpreter", "/usr/bin/env", async () => {
+      assert.match(await failure(), /\/usr\/bin\/env has no server that starts/);
+    });
+    await running();
+  });
+
+  it("a key is given to the server in its environment, and is in no setting", async () => {
+    const { server, keys } = await api();
+    const before = await pid();
+    await keys.set("OPENROUTER_API_KEY", "or-test-0123456789");
+    const now = await until(
+      () => (server.state.kind === "running" && server.state.info.pid !== before ? server.state.info.pid : undefined),
+      server.onDidChange,
+    );
+    const environment = fs.readFileSync(`/proc/${String(now)}/environ`, "utf8").split("\0");
+    assert.ok(environment.includes("OPENROUTER_API_KEY=or-test-0123456789"));
+    assert.ok(!JSON.stringify(vscode.workspace.getConfiguration("osmosis")).includes("or-test"));
+    await keys.remove("OPENROUTER_API_KEY");
+    const then = await until(
+      () => (server.state.kind === "running" && server.state.info.pid !== now ? server.state.info.pid : undefined),
+      server.onDidChange,
+    );
+    assert.ok(!fs.readFileSync(`/proc/${String(then)}/environ`, "utf8").includes("OPENROUTER_API_KEY"));
+  });
+
+  it("the server is not started in the workspace, so that no file of it can take the place of a module", async () => {
+    fs.writeFileSync(path.join(root().fsPath, "msgspec.py"), "raise SystemExit('taken over')");
+    const { server } = await api();
+    await server.restartByHand();
+    await running();
+    assert.notEqual(fs.readlinkSync(`/proc/${String(await pid())}/cwd`), root().fsPath);
+  });
+
+  it("without a project there is no server; with one it comes", async () => {
+    const { server, projects } = await api();
+    const file = vscode.Uri.joinPath(root(), "dbt_project.yml");
+    const aside = vscode.Uri.joinPath(root(), "aside.yml");
+    await vscode.workspace.fs.rename(file, aside);
+    await until(() => (server.state.kind === "idle" ? true : undefined), server.onDidChange);
+    assert.deepEqual(projects.roots, []);
+    await vscode.workspace.fs.rename(aside, file);
+    await running();
+  });
+});
+
+async function pid(): Promise<number> {
+  const { server } = await running();
+  return (server.state.kind === "running" ? server.state.info.pid : undefined) ?? assert.fail("no process");
+}
+
+async function failure(): Promise<string> {
+  const { server } = await api();
+  return await until(() => (server.state.kind === "failed" ? server.state.problem : undefined), server.onDidChange);
+}
+
+/** A program of a few lines of Python. */
+function program(name: string, source: string): string {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "osmosis-program-")), name);
+  fs.writeFileSync(file, `#!/usr/bin/env python3\n${source}\n`, { mode: 0o755 });
+  return file;
+}
+
+/** A server of a time before there was a protocol version. */
+const OUTDATED = `
+import json, sys
+while header := sys.stdin.buffer.readline():
+    length = int(header.split(b":")[1]); sys.stdin.buffer.readline()
+    message = json.loads(sys.stdin.buffer.read(length))
+    if message.get("method") == "exit":
+        break
+    if "id" in message:
+        first = message["method"] == "initialize"
+        result = {"capabilities": {}, "serverInfo": {"name": "osmosis-lsp", "version": "0.0.1"}} if first else None
+        body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        sys.stdout.buffer.write(b"Content-Length: %d\\r\\n\\r\\n" % len(body) + body)
+        sys.stdout.buffer.flush()
+`;
