@@ -13,6 +13,7 @@ from pygls.protocol import JsonRPCResponseMessage, LanguageServerProtocol
 
 from osmosis_synthesize.errors import OsmosisError
 from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION
+from osmosis_synthesize.lsp.tracing import Trace
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -35,6 +36,12 @@ _OUR_OWN: Final = (
 )
 
 
+def _heard(answer: asyncio.Future[Any]) -> None:
+    """Nobody may be waiting for an answer any more, and then an error in it is none of anybody's."""
+    if not answer.cancelled():
+        answer.exception()
+
+
 class Protocol(LanguageServerProtocol):
     """The language server protocol over our own texts, with requests that can be cancelled and always get an answer."""
 
@@ -53,6 +60,8 @@ class Protocol(LanguageServerProtocol):
         builtin[types.INITIALIZE] = self._initialize
         builtin[types.WORKSPACE_EXECUTE_COMMAND] = self._execute_command
         builtin[types.SHUTDOWN] = self._shut_down
+        builtin[types.SET_TRACE] = self._set_trace
+        self.tracing = Trace(self.notify)
 
     def _initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
         """Say which version of our own messages is spoken, before anything else is."""
@@ -84,6 +93,23 @@ class Protocol(LanguageServerProtocol):
                 future.cancel()
         self.was_shut_down = self._shutdown = True
 
+    def _set_trace(self, params: types.SetTraceParams) -> None:
+        self.tracing.set(params.value)
+
+    def _handle_request(self, msg_id: str | int, method_name: str, params: Any) -> None:
+        self.tracing.received(method_name, params, msg_id)
+        super()._handle_request(msg_id, method_name, params)
+
+    def _handle_notification(self, method_name: str, params: Any) -> None:
+        self.tracing.received(method_name, params)
+        super()._handle_notification(method_name, params)
+
+    def _send_response(
+        self, msg_id: str | int, result: Any | None = None, error: types.ResponseError | None = None
+    ) -> None:
+        super()._send_response(msg_id, result, error)
+        self.tracing.answered(msg_id, error)
+
     def _handle_response(
         self, msg_id: str | int, result: Any | None = None, error: types.ResponseError | None = None
     ) -> None:
@@ -112,6 +138,8 @@ class Protocol(LanguageServerProtocol):
         """
         msg_id = str(uuid.uuid4())
         answer = asyncio.wrap_future(self.send_request(method, params, msg_id=msg_id))
+        answer.add_done_callback(_heard)
+        self.tracing.sent(method)
         try:
             return await asyncio.shield(answer)
         except asyncio.CancelledError:

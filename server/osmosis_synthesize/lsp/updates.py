@@ -41,6 +41,7 @@ _WATCHED: Final = (
 
 def initialize(session: Session, params: types.InitializeParams) -> None:
     """Note what the client can do. Nothing is read."""
+    session.protocol.tracing.set(params.trace)
     encoding = session.protocol.workspace.position_encoding
     session.abilities = abilities_of(params.capabilities, encoding)
     session.initial_options = params.initialization_options
