@@ -16,22 +16,22 @@ from osmosis_synthesize.store import Store
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "openrouter"])
 def test_every_default_model_has_a_price(provider: str) -> None:
     with Store.open() as store:
-        price = make_caller(load_settings(None, overrides={"provider": provider}), store)._price
+        price = make_caller(load_settings(None, overrides={"provider": provider}), store).price
     assert price is not None
     assert price != FREE
 
 
-@pytest.mark.parametrize("provider", ["ollama", "vllm", "lm-studio", "llama.cpp", "facts"])
+@pytest.mark.parametrize("provider", ["ollama", "vllm", "lm-studio", "llama.cpp", "facts", "editor"])
 def test_what_runs_here_is_free(provider: str) -> None:
     settings = load_settings(None, overrides={"provider": provider, "model": "m"})
     with Store.open() as store:
-        assert make_caller(settings, store)._price == FREE
+        assert make_caller(settings, store).price == FREE
 
 
 def test_an_unknown_model_has_no_price() -> None:
     settings = load_settings(None, overrides={"model": "nobody-knows-it"})
     with Store.open() as store:
-        assert make_caller(settings, store)._price is None
+        assert make_caller(settings, store).price is None
 
 
 def test_a_store_is_begun_anew_although_its_lock_is_damaged_too(tmp_path: Path) -> None:

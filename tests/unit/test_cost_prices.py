@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from osmosis_synthesize.cost import prices as prices_module
-from osmosis_synthesize.cost.prices import FREE, Price, Prices, Rates
+from osmosis_synthesize.cost.prices import FREE, Price, Prices, Rates, listed_models
 from osmosis_synthesize.providers.base import Usage
 from osmosis_synthesize.store import Store
 
@@ -157,3 +157,24 @@ def test_every_price_charges_what_genai_prices_would(store: Store) -> None:
                 assert price.cost(usage) == raw.calc_price(theirs)["total_price"], (model.id, usage, raw)
                 compared += 1
     assert compared > 1000
+
+
+class TestListedModels:
+    def test_are_those_that_write_text_with_the_prices_that_are_charged(self, store: Store) -> None:
+        prices = Prices(store)
+        for provider, base_url in (("openai", None), ("anthropic", None), ("gemini", GEMINI)):
+            listed = listed_models(provider, base_url)
+            assert len(listed) > 3
+            assert not [each.model for each in listed if "embedding" in each.model or "tts" in each.model]
+            assert provider == "anthropic" or not [each.model for each in listed if "claude" in each.model]
+            assert [each.model for each in listed] == sorted({each.model for each in listed})
+            for each in listed:
+                assert each.context_tokens >= 16_000
+                assert each.price == prices.price_of(provider, each.model, base_url=base_url), each.model
+
+    def test_are_none_where_nobody_knows_the_place(self) -> None:
+        assert listed_models("openai-compatible", "https://llm.example.com/v1") == ()
+        assert listed_models("openai-compatible", None) == ()
+
+
+GEMINI = "https://generativelanguage.googleapis.com/v1beta/openai"

@@ -18,13 +18,20 @@ KEY = Secret("sk-secret", origin="A_TEST")
 EVIL = "https://evil.example/v1"
 
 
-@pytest.mark.parametrize("name", registry.KNOWN_PROVIDERS)
+@pytest.mark.parametrize("name", [name for name in registry.KNOWN_PROVIDERS if name != "editor"])
 def test_every_built_in_provider_can_be_made(name: str) -> None:
     base_url = "https://llm.openai.azure.com" if name in {"azure", "openai-compatible"} else None
     provider = registry.create(ProviderConfig(name, "m", KEY, base_url=base_url))
 
     assert isinstance(provider, Provider)
     assert provider.name == name
+
+
+def test_where_there_is_no_editor_its_model_is_not_asked() -> None:
+    with pytest.raises(
+        errors.ProviderSetupError, match=r"only inside one that offers it.*Choose another provider here"
+    ):
+        registry.create(ProviderConfig("editor", ""))
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
@@ -120,7 +127,7 @@ def test_a_third_party_provider_that_is_broken_is_said_with_its_package(
 
 # ------------------------------------------------------------------------------------------ the malicious repository
 
-SPEAKING = [name for name in registry.KNOWN_PROVIDERS if name != "facts"]
+SPEAKING = [name for name in registry.KNOWN_PROVIDERS if name not in {"facts", "editor"}]
 
 
 @pytest.mark.parametrize("name", SPEAKING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import astuple, dataclass
 from decimal import Decimal
@@ -81,6 +82,25 @@ _GENAI_PROVIDERS: Final = {"openai": "openai", "azure": "azure", "anthropic": "a
 """What genai-prices calls our providers. All others are known by the host they are reached at."""
 
 
+_FEWEST_TOKENS: Final = 16_000
+"""What a model must be able to read for our prompts to fit."""
+
+_NO_TEXT: Final = re.compile(
+    r"audio|computer-use|deep-research|embedding|ft[:.-]|guard|image|instruct|live|omni|realtime|robotics|search|"
+    r"transcribe|tts|vision"
+)
+"""Of models that do something else than write a text on request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model as the price list has it."""
+
+    model: str
+    price: Price
+    context_tokens: int
+
+
 class Prices:
     """Prices by model: the user's own first, then those that genai-prices brings along.
 
@@ -145,8 +165,6 @@ def _genai_price(provider: str, model: str, base_url: str | None) -> Price | Non
     Where a price depends on the hour it is the dearest of the day, and where something is charged that a
     :class:`Price` does not know (a sum for each call), there is none: no price is better than one too low.
     """
-    from datetime import UTC, datetime
-
     from genai_prices.data_snapshot import get_snapshot
 
     name = _GENAI_PROVIDERS.get(provider)
@@ -154,8 +172,42 @@ def _genai_price(provider: str, model: str, base_url: str | None) -> Price | Non
         found = get_snapshot().find_provider_model(model, None, name, None if name else base_url)[1]
     except LookupError:
         return None
+    return _price_today(found)
+
+
+def listed_models(provider: str, base_url: str | None) -> tuple[Listed, ...]:
+    """The models that write text at a provider, as the data bundled with genai-prices has them, by name.
+
+    Loading that data takes most of a second.
+    """
+    if _genai_file() is None:
+        return ()
+    from genai_prices.data_snapshot import get_snapshot
+
+    name = _GENAI_PROVIDERS.get(provider)
+    try:
+        found = get_snapshot().find_provider(None, name, None if name else base_url)
+    except LookupError:
+        return ()
+    models = [
+        (model.id, price, model.context_window)
+        for model in found.models
+        if model.context_window is not None
+        and model.context_window >= _FEWEST_TOKENS
+        and not model.deprecated
+        and not _NO_TEXT.search(model.id)
+        and not (found.id == "google" and model.id.startswith("claude"))  # Vertex AI has those, at another address
+        and (price := _price_today(model)) is not None
+    ]
+    return tuple(Listed(*model) for model in sorted(models, key=lambda model: model[0]))
+
+
+def _price_today(model: Any) -> Price | None:
+    """The price of a ``genai_prices.types.ModelInfo``."""
+    from datetime import UTC, datetime
+
     midnight = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    by_hour = [found.get_prices(midnight.replace(hour=hour)) for hour in range(24)]
+    by_hour = [model.get_prices(midnight.replace(hour=hour)) for hour in range(24)]
     prices = [price for each in by_hour if (price := _from_genai(each)) is not None]
     if len(prices) < len(by_hour):
         return None

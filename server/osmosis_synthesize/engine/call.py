@@ -174,7 +174,7 @@ class Caller:
         if self.deterministic:
             return Quote(0, 0, Decimal(0), Decimal(0))
         estimate = self._books.estimator.request(request)
-        price = self._price
+        price = self.price
         if price is None:
             return Quote(estimate.expected, expected_output, None, None)
         cost = price.cost(Usage(estimate.expected, expected_output))
@@ -319,7 +319,7 @@ class Caller:
             raise
         if self._prompts is not None:
             _write_prompt(self._prompts, purpose, request, reply)
-        price = self._price
+        price = self.price
         cost = price.cost(reply.usage) if price is not None else None
         row = entry(reply.usage, cost, _OUTCOMES[reply.finish])
         if claim is not None and reply.text.strip() and reply.finish != "refusal":
@@ -330,11 +330,12 @@ class Caller:
         return Answer(reply, cached=False, spent=Spent(calls=1, usage=reply.usage, cost=cost))
 
     @cached_property
-    def _price(self) -> Price | None:
+    def price(self) -> Price | None:
+        """The model's price; ``None`` where it is unknown."""
         return self._books.find_price()
 
     def _upper_bound(self, estimate: TokenEstimate, request: Request) -> Decimal | None:
-        price = self._price
+        price = self.price
         return price.at_most(estimate.at_most, request.max_tokens or _MOST_OUTPUT) if price is not None else None
 
     def _key(self, request: Request) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from osmosis_synthesize.settings.fields import FIELDS
+from osmosis_synthesize.providers.known import known
+from osmosis_synthesize.settings.fields import FIELDS, PROVIDER_BOUND
 
 SECTION: Final = "osmosis"
 
@@ -36,6 +37,13 @@ class Configuration:
     """Whether the client has a language model of its own that may be asked."""
     problems: tuple[str, ...] = ()
     """What could not be used, for the user."""
+
+    def choosing(self, provider: str, model: str | None) -> Configuration:
+        """The same with another provider and model; without a ``model``, with the provider's default one."""
+        same = provider == self.overrides.get("provider")
+        kept = {key: value for key, value in self.overrides.items() if same or key not in PROVIDER_BOUND}
+        chosen = {"provider": provider, "model": model or known(provider).model}
+        return replace(self, overrides=MappingProxyType(kept | chosen))
 
 
 def read_configuration(given: object, initial: object = None) -> Configuration:

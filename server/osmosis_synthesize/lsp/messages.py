@@ -240,7 +240,7 @@ class Choice(Message, frozen=True):
     """A provider and its model: the argument of ``osmosis.chooseProvider``, and what is in force after it."""
 
     provider: str | None = None
-    """``None`` as an argument: ask the user. ``None`` as a result: what the settings say."""
+    """``None``: what the settings say."""
     model: str | None = None
     """``None``: the provider's default."""
 

@@ -23,6 +23,7 @@ from osmosis_synthesize.lsp.features import (
     diagnostics,
     generate,
     hover,
+    models,
     proposals,
     references,
     status,
@@ -84,8 +85,8 @@ _COMMANDS: dict[str, Callable[[Session, list[Any]], Any]] = {
     messages.REFRESH: commands.refresh,
     messages.CANCEL_ALL: generate.cancel_all,
     messages.PAUSE: commands.pause,
-    messages.MODELS: commands.not_yet,
-    messages.CHOOSE_PROVIDER: commands.not_yet,
+    messages.MODELS: models.models,
+    messages.CHOOSE_PROVIDER: models.choose,
     messages.DBT_PARSE: dbt.parse,
 }
 

@@ -22,11 +22,16 @@ from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
 from osmosis_synthesize.lsp.jobs import Jobs, Run, Worker
+from osmosis_synthesize.lsp.language_model import ask_editor
+from osmosis_synthesize.lsp.messages import Choice
 from osmosis_synthesize.lsp.protocol import Protocol
 from osmosis_synthesize.lsp.texts import OpenText, Texts
 from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way, Workspace, is_schema_file, view
 from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.project import Project, Request
+from osmosis_synthesize.providers import registry
+from osmosis_synthesize.providers.base import Provider, ProviderConfig
+from osmosis_synthesize.providers.editor import EditorProvider
 from osmosis_synthesize.store import Store
 
 _PARSED_AT_ONCE: Final = 100_000
@@ -99,6 +104,8 @@ class Session:
         self.started: Final = time.time()
         self.runs: Final = dict[str | int, Run]()
         """What the user may stop, by the token of its progress."""
+        self.choice: Choice | None = None
+        """The provider and model that the user has chosen for as long as this lasts."""
         self.paused = False
         """Nothing calls a provider until the user says so."""
         self._readings: Final = dict[str, Reading]()
@@ -140,6 +147,14 @@ class Session:
         """The project with the open texts as they are now, and nothing edited."""
         return view(project, self.texts.buffers(), self.documents)
 
+    @property
+    def in_force(self) -> Configuration:
+        """The editor's settings, and over them what the user has chosen."""
+        choice = self.choice
+        if choice is None or choice.provider is None:
+            return self.configuration
+        return self.configuration.choosing(choice.provider, choice.model)
+
     def uri_of(self, path: Path) -> str:
         """The URI by which the client knows a file, if it has it open, else the usual one."""
         text = self.texts.at(path)
@@ -150,8 +165,23 @@ class Session:
         from osmosis_synthesize.calling import make_caller
 
         return make_caller(
-            project.settings, self.store, project=project.layout.name, anew=anew, refuse=self._why_not_now
+            project.settings,
+            self.store,
+            project=project.layout.name,
+            create=self.provider,
+            anew=anew,
+            refuse=self._why_not_now,
         )
+
+    def provider(self, config: ProviderConfig) -> Provider:
+        """The provider that ``config`` asks for; the editor's own model among them, if the client has one.
+
+        Raises:
+            ProviderSetupError: no call can work.
+        """
+        if config.name == "editor" and self.configuration.language_model:
+            return EditorProvider(config, partial(ask_editor, self.protocol))
+        return registry.create(config)
 
     def _why_not_now(self) -> str | None:
         return "generation is paused" if self.paused else None

@@ -145,14 +145,14 @@ def is_trusted(url: str, provider: str, trusted_hosts: Iterable[str] = ()) -> bo
 
 
 def is_local(provider: str, base_url: str | None) -> bool:
-    """Whether a provider's calls stay on this machine and so cost nothing.
+    """Whether a provider's calls cost nothing, mostly because they stay on this machine.
 
     A loopback address alone does not make it so: a proxy on this machine may pass calls on to a paid provider, so
     only providers that are meant to run locally count.
     """
-    if provider == "facts":
-        return True
     row = known(provider)
+    if row.free:
+        return True
     url = base_url or row.base_url
     address = parse_url(url) if row.runs_locally and url is not None else None
     return address is not None and is_loopback(address.host)

@@ -33,6 +33,8 @@ class KnownProvider(NamedTuple):
     """(setting, variable) pairs for what only this provider knows."""
     runs_locally: bool = False
     """Whether it is meant to run on the user's machine, where its calls cost nothing."""
+    free: bool = False
+    """Whether its calls cost nothing, wherever they are answered."""
 
 
 _COMPATIBLE: Final = KnownProvider("compatible:CompatibleProvider", extra="openai", needs=("openai", "stamina"))
@@ -88,7 +90,8 @@ KNOWN_PROVIDERS: Final[dict[str, KnownProvider]] = {
     ),
     # It has no variable of its own: OPENAI_API_KEY is meant for OpenAI, and must not go to whatever server this is.
     "openai-compatible": _COMPATIBLE._replace(runs_locally=True),
-    "facts": KnownProvider("facts:create", runs_locally=True),
+    "facts": KnownProvider("facts:create", runs_locally=True, free=True),
+    "editor": KnownProvider("editor:create", free=True),  # its user has an agreement with the model's maker
     # Presets: servers with OpenAI's chat completions that people often use.
     "gemini": _COMPATIBLE._replace(
         model="gemini-2.5-flash",

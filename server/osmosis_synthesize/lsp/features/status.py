@@ -45,6 +45,7 @@ async def status(session: Session) -> Status:
         calls=sum(item.calls for item in spent),
         cached_calls=sum(item.cached_calls for item in spent),
         paused=session.paused,
+        chosen=session.choice,
     )
 
 
