@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,6 @@ async def test_a_models_gaps_are_proposed_and_nothing_is_changed(editor: Editor,
     ]
     assert found["left"] == []
     assert found["calls"] == len(llm.requests) == 1
-    assert float(found["cost"]) > 0
     assert not found["cancelled"]
     by_column = {item["column"]: item for item in found["items"]}
     assert by_column["rider_name"] == {
@@ -67,9 +67,38 @@ async def test_a_models_gaps_are_proposed_and_nothing_is_changed(editor: Editor,
         "cost": "0",
     }
     assert by_column["lifetime_value"]["source"] == "openai-compatible gpt-4o-mini"
-    assert float(by_column["lifetime_value"]["cost"]) == pytest.approx(float(found["cost"]) / 3)
     assert editor.texts[name] == before
     assert editor.applied == []
+
+
+async def test_each_text_has_its_share_of_what_the_call_cost(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    try:
+        priced = {"pricing": {"gpt-4o-mini": {"input": 1, "output": 4}}}
+        editor.client.set_configuration(priced, section="osmosis")
+        editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams({}))
+        await editor.diagnosed(name, lambda found: any("about $0.0" in item.message for item in found))
+        spent = Decimal((await editor.status())["spentSession"])
+        editor.statuses.clear()
+        llm.delay = 0.5
+
+        found = await propose(editor, name, node=MODEL)
+
+        assert Decimal(found["cost"]) == Decimal(llm.input_tokens + 4 * llm.output_tokens) / 1_000_000
+        shares = [Decimal(item["cost"]) for item in found["items"] if item["origin"] == "generated"]
+        assert len(shares) == 3
+        assert sum(shares) == pytest.approx(Decimal(found["cost"]))
+        assert len(set(shares)) == 1
+        status = await editor.status()
+        assert Decimal(status["spentSession"]) - spent == Decimal(found["cost"])
+        # What is shown follows by itself, while it runs and afterwards.
+        await editor.until(lambda: [item["running"] for item in editor.statuses][-1:] == [0])
+        assert 1 in [item["running"] for item in editor.statuses]
+        assert editor.statuses[-1]["spentSession"] == status["spentSession"]
+    finally:
+        editor.client.set_configuration({}, section="osmosis")
+        editor.client.workspace_did_change_configuration(types.DidChangeConfigurationParams({}))
 
 
 async def propose_when_loaded(editor: Editor, name: str, **target: Any) -> dict[str, Any]:

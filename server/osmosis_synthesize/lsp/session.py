@@ -108,6 +108,10 @@ class Session:
         """The provider and model that the user has chosen for as long as this lasts."""
         self.paused = False
         """Nothing calls a provider until the user says so."""
+        self.status_is_due = False
+        """The client will be told in a moment how things are."""
+        self.status_told: object = None
+        """What it was told last."""
         self._readings: Final = dict[str, Reading]()
         self._told: Final = set[str]()
 

@@ -171,6 +171,7 @@ def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> Non
     text = session.texts.drop(uri)
     if text is None:
         return
+    status.changed(session)
     if not session.abilities.pull_diagnostics:
         diagnostics.send(session, uri, ())
     member = session.workspace.member_of(text.path)
@@ -212,6 +213,7 @@ async def _look_ahead(session: Session, uri: str) -> None:
     async with aclosing(work_out(session, uri)) as news:
         async for _ in news:
             await announce(session, [uri])
+    status.changed(session)
 
 
 async def announce(session: Session, uris: Iterable[str]) -> None:
@@ -255,7 +257,7 @@ def reload(session: Session, member: Member, *, after: float = 0.0) -> None:
 
 
 async def _load(session: Session, member: Member) -> None:
-    configuration = session.configuration
+    configuration = session.in_force
     state = await session.worker.do(lambda: member.load(configuration))
     before = member.state
     match state:

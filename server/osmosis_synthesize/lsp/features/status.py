@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from osmosis_synthesize import __version__
 from osmosis_synthesize.cost.ledger import Ledger
@@ -17,13 +22,28 @@ async def request(session: Session, _: object) -> object:
     return plain(await status(session))
 
 
+_AT_MOST_EVERY: Final = 0.1
+"""Seconds between two notifications, and from the first of some changes to the one that tells of them."""
+
+
 def changed(session: Session) -> None:
-    """Tell the client soon that something has changed."""
-    session.jobs.restart("status", lambda: _notify(session), name="status", after=0.05)
+    """Tell the client soon, if that makes a difference to it; changes that come close together are told as one."""
+    if not session.status_is_due:
+        session.status_is_due = True
+        session.jobs.start(_notify(session), name="status")
 
 
 async def _notify(session: Session) -> None:
-    session.protocol.notify(STATUS, plain(await status(session)))
+    await asyncio.sleep(_AT_MOST_EVERY)
+    session.status_is_due = False
+    now = await status(session)
+    # Ages grow by themselves; that a manifest was written anew is news.
+    projects = tuple(msgspec.structs.replace(project, manifest_age=None) for project in now.projects)
+    written = [stamp_of(Path(project.manifest)) for project in projects if project.manifest is not None]
+    news = msgspec.structs.replace(now, projects=projects), written
+    if news != session.status_told:
+        session.status_told = news
+        session.protocol.notify(STATUS, plain(now))
 
 
 async def status(session: Session) -> Status:
@@ -63,6 +83,7 @@ def _project(member: Member) -> ProjectStatus:
                 str(ready.problem) if ready.problem is not None else None,
                 manifest=str(ready.project.manifest_path),
                 manifest_age=None if stamp is None else max(0.0, time.time() - stamp.mtime_ns / 1e9),
+                stale_nodes=len({name for names in member.stale.values() for name in names}),
                 nodes=len(ready.project.index.nodes) if ready.has_manifest else 0,
                 provider=settings.provider,
                 model=settings.model or "",
