@@ -31,7 +31,7 @@ export async function serve(
   folder: string,
   vsix: string,
   settings: Record<string, unknown>,
-  environment: Record<string, string>,
+  environment: Record<string, string | undefined>,
 ): Promise<{ host: string; group: Group }> {
   const user = path.join(folder, "user");
   write(path.join(user, "User", "settings.json"), QUIET);
@@ -62,8 +62,14 @@ const QUIET = {
   "extensions.autoCheckUpdates": false,
   "extensions.ignoreRecommendations": true,
   "update.mode": "none",
+  "files.autoSave": "off",
   "chat.disableAIFeatures": true,
   "workbench.secondarySideBar.defaultVisibility": "hidden",
+  // What is beside the text would only be in the way of a picture of it.
+  "editor.minimap.enabled": false,
+  "editor.stickyScroll.enabled": false,
+  "workbench.activityBar.location": "hidden",
+  "window.commandCenter": false,
 };
 
 function write(file: string, settings: Record<string, unknown>): void {

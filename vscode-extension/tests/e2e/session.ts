@@ -6,13 +6,11 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { type Group, serve } from "./editor";
 import { installChromium, installEditor } from "./install";
+import { DEMO, EXTENSION, PYTHON, VSIX } from "./places";
 import { startProvider } from "./provider";
 
-export const EXTENSION = path.resolve(__dirname, "../..");
-const REPOSITORY = path.dirname(EXTENSION);
-export const PYTHON = process.env["OSMOSIS_PYTHON"] ?? path.join(REPOSITORY, ".venv", "bin", "python");
-const DEMO = path.join(REPOSITORY, "server", "osmosis_synthesize", "demo");
-const VSIX = path.join(EXTENSION, "osmosis-synthesize.vsix");
+/** Variables that would make a test depend on who runs it. */
+const NOT_INHERITED = /_API_KEY$|^OSMOSIS_|^OPENAI_|^ANTHROPIC_|^OLLAMA_|^DBT_/;
 
 export class Session {
   private constructor(
@@ -27,7 +25,7 @@ export class Session {
     const editor = installEditor(EXTENSION);
     const executablePath = installChromium();
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "osmosis-e2e-"));
-    const provider = await startProvider(PYTHON, path.join(REPOSITORY, "tests", "servers.py"));
+    const provider = await startProvider();
     const settings = {
       "osmosis.interpreter": PYTHON,
       "osmosis.provider": "openai-compatible",
@@ -35,7 +33,10 @@ export class Session {
       "osmosis.baseUrl": `${provider.url}/v1`,
       "osmosis.pricing": { "demo-model": { input: 0.25, output: 2 } },
     };
-    const environment = { OSMOSIS_CACHE_DIR: path.join(folder, "cache"), OSMOSIS_TEST_RESULTS: folder };
+    const environment: Record<string, string | undefined> = { OSMOSIS_CACHE_DIR: path.join(folder, "cache"), OSMOSIS_TEST_RESULTS: folder };
+    for (const name of Object.keys(process.env).filter((one) => NOT_INHERITED.test(one))) {
+      environment[name] ??= undefined;
+    }
     const { host, group } = await serve(editor, folder, VSIX, settings, environment);
     const browser = await chromium.launch({ executablePath, args: FLAGS });
     return new Session(folder, host, provider.url, browser, [group, provider.group]);

@@ -4,22 +4,16 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Result } from "../in-host/harness";
-import { EXTENSION, Session } from "./session";
+import { EXTENSION } from "./places";
+import { session } from "./shared";
+import type { Session } from "./session";
 
 describe("inside the extension host", function () {
   this.timeout(120_000);
-  let session: Session;
-
-  before(async () => {
-    session = await Session.start();
-  });
-  after(async () => {
-    await session.stop();
-  });
 
   for (const name of (process.env["OSMOSIS_TEST_SUITES"] ?? "features,commands,settings,lifecycle").split(",")) {
     it(name, async () => {
-      const results = await runSuite(session, name, session.workspace());
+      const results = await runSuite(session(), name, session().workspace());
       for (const { title, error } of results) {
         console.log(`      ${error === undefined ? "✔" : "✘"} ${title}`);
       }

@@ -1,0 +1,98 @@
+/** The ways a user meets the extension, in the workbench itself. */
+
+import * as path from "node:path";
+import { EXTENSION } from "./places";
+import { session } from "./shared";
+import { Workbench } from "./workbench";
+
+const MARTS = "models/marts/_marts.yml";
+
+const SMALL = { x: 0, y: 0, width: 860, height: 300 };
+const LARGE = { ...SMALL, height: 500 };
+
+describe("in the workbench", function () {
+  this.timeout(120_000);
+  let workbench: Workbench;
+
+  beforeEach(async () => {
+    workbench = await Workbench.open(session(), MARTS);
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed") {
+      const name = this.currentTest.title.replaceAll(/\W+/g, "-");
+      await workbench.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
+    }
+    await workbench.close();
+  });
+
+  it("the light bulb offers a description with its cost, and puts it in place", async () => {
+    await workbench.lens(/gaps: /).waitFor();
+    await workbench.moveTo(MARTS, "- name: duration_min");
+    await workbench.press("Control+.");
+    const row = workbench.page.locator(".action-widget .monaco-list-row.action", { hasText: "Generate description for `duration_minutes`" });
+    await row.waitFor();
+    await workbench.picture("light-bulb", LARGE);
+    await workbench.choose(row);
+    await workbench.line("Minutes from unlocking the bike").waitFor();
+    await workbench.saved(MARTS, /- name: duration_minutes\n +description: "?Minutes from unlocking the bike/);
+    await workbench.statusBar.getByText(/\$0\.0\S* · \$0\.0\S* today/).waitFor();
+  });
+
+  it("a line over each model tells how many gaps it has and what they take", async () => {
+    await workbench.lens(/^\d+ gaps: .*\$/).waitFor();
+    await workbench.picture("code-lens", SMALL);
+  });
+
+  it("hovering tells what a column is made of and what a description would cost", async () => {
+    await workbench.lens(/gaps: /).waitFor();
+    await workbench.moveTo(MARTS, "- name: duration_min");
+    await workbench.press("Control+K");
+    await workbench.press("Control+I");
+    const hover = workbench.page.locator(".monaco-hover:not(.hidden)", { hasText: "tokens in" });
+    await hover.first().waitFor();
+    await workbench.picture("hover", LARGE);
+  });
+
+  it("ghost text comes by itself where it is free, and from the provider when it is asked for", async () => {
+    await workbench.lens(/gaps: /).waitFor();
+    const ghost = workbench.page.locator(".ghost-text-decoration, .ghost-text-decoration-preview, .ghost-text");
+    await workbench.moveTo(MARTS, "- name: ended_at");
+    await workbench.press("Enter");
+    await workbench.type("  description: ");
+    await ghost.first().waitFor();
+    await workbench.press("Tab");
+    await workbench.saved(MARTS, /- name: ended_at\n +description: \S+/);
+
+    await workbench.moveTo(MARTS, "- name: is_round_trip");
+    await workbench.press("Enter");
+    await workbench.type("  description: ");
+    await workbench.command("Trigger Inline Suggestion");
+    const paid = ghost.filter({ hasText: "brought back" }).first();
+    await paid.waitFor();
+    await workbench.picture("ghost-text", SMALL);
+    await workbench.press("Tab");
+    await workbench.saved(MARTS, /- name: is_round_trip\n +description: "?Whether the bike was brought back/);
+  });
+
+  it("the menu of the status bar pauses generation", async () => {
+    await workbench.command("osmosis: Show Menu");
+    const row = workbench.page.locator(".quick-input-list .monaco-list-row", { hasText: "Pause Generation" });
+    await row.waitFor();
+    await workbench.picture("menu", LARGE);
+    await workbench.choose(row);
+    await workbench.statusBar.locator(".codicon-debug-pause").waitFor();
+  });
+
+  it("a key is set and removed from the palette", async () => {
+    await workbench.command("osmosis: Set a Key");
+    const row = workbench.page.locator(".quick-input-list .monaco-list-row", { hasText: "openrouter" });
+    await workbench.choose(row);
+    const input = workbench.page.locator('.quick-input-widget input[type="password"]');
+    await input.fill("or-test-0123456789");
+    await workbench.press("Enter");
+    await input.waitFor({ state: "hidden" });
+    await workbench.command("osmosis: Remove a Key");
+    await workbench.choose(workbench.page.locator(".quick-input-list .monaco-list-row", { hasText: "OPENROUTER_API_KEY" }));
+    await workbench.statusBar.getByText(/today/).waitFor();
+  });
+});
