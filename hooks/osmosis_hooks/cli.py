@@ -182,7 +182,12 @@ def _add_scope(command: argparse.ArgumentParser) -> None:
         help="pass over files that are none of a dbt project's own, instead of complaining; so pre-commit calls it",
     )
     command.add_argument(
-        "--select", action="append", default=[], metavar="NAME", help="only this node; may be repeated"
+        "--select",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only what a name or one of dbt's selectors means: orders, +orders, tag:daily, path:models/marts, …; "
+        "may be repeated",
     )
 
 

@@ -19,7 +19,7 @@ from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.discovery import load_project
 from osmosis_synthesize.document import DEFAULT_PLACEHOLDERS
 from osmosis_synthesize.drafts import Drafts
-from osmosis_synthesize.engine.gaps import Naming, Survey, relative, selected_by
+from osmosis_synthesize.engine.gaps import EVERYTHING, Naming, Selection, Survey, latest, relative
 from osmosis_synthesize.errors import ManifestError, WriteError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.homes import Homes, Mentions
@@ -27,6 +27,7 @@ from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
+    from osmosis_synthesize.document import Entry
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.consistency import Difference
     from osmosis_synthesize.engine.descriptions import Descriptions
@@ -117,7 +118,25 @@ class Project:
         catalog = self.catalog_path if self._catalog_given or self.catalog_path.exists() else None
         index = load(self.manifest_path, catalog=catalog, folder=default_folder() / "manifests")
         self.notes += index.warnings
-        return index
+        return self.completed(index)
+
+    def completed(self, index: Index) -> Index:
+        """The index, with the project's name and the kind of warehouse where the manifest lacks them.
+
+        So do the manifests that dbt writes after dbt-osmosis has: dbt takes their metadata for its own (seen with dbt 1.11
+        and dbt-osmosis 1.5).
+        """
+        metadata = index.metadata
+        if metadata.project_name and metadata.adapter_type:
+            return index
+        from osmosis_synthesize.manifest.overlay import with_metadata
+        from osmosis_synthesize.packages import Package, adapter_type
+
+        return with_metadata(
+            index,
+            project_name=metadata.project_name or self.layout.name,
+            adapter_type=metadata.adapter_type or adapter_type(Package(self.layout, self.drafts, self.mentions)),
+        )
 
     def catch_up(self, request: Request, *, upstream: bool = True) -> None:
         """Bring the index up to date with the files of a request; without a manifest, make it from files alone.
@@ -196,7 +215,27 @@ class Project:
     def _ground(self, request: Request, *, with_manifest: bool) -> Ground:
         lineage = self.lineage if request.add_columns and with_manifest else None
         known = Known(self.index, self.homes, lineage) if with_manifest else None
-        return Ground(self.layout, self.root, self.drafts, self.mentions, self.placeholders, known)
+        selection = self._selection(request.select, with_manifest=with_manifest)
+        return Ground(self.layout, self.root, self.drafts, self.mentions, self.placeholders, known, selection)
+
+    def _selection(self, selectors: Sequence[str], *, with_manifest: bool) -> Selection:
+        """What is meant by names and selectors. For plain names the manifest is not read where nothing else needs it."""
+        from osmosis_synthesize.engine.selection import is_name, select
+
+        if not selectors:
+            return EVERYTHING
+        if not with_manifest and all(map(is_name, selectors)):
+            return Selection(tuple(selectors))
+        self.catch_up(Request(whole_project=True))
+        index = self.index
+        meant: dict[str, frozenset[str]] = {}
+        for selector in selectors:
+            found = select(selector, index, self.root)
+            versioned = (node for unique_id in found if (node := index.nodes[unique_id]).version is not None)
+            # The entry of a versioned model goes by the name of its latest version.
+            own = (index.find(EntryKey("model", node.name), package=node.package_name) for node in versioned)
+            meant[selector] = found.union(latest(nodes).unique_id for nodes in own if nodes)
+        return Selection(tuple(selectors), meant)
 
     @cached_property
     def mentions(self) -> Mentions:
@@ -231,7 +270,8 @@ class Project:
         from osmosis_synthesize.engine.lengths import is_suspect, limits_of, too_long
         from osmosis_synthesize.manifest.head import adapter_type
 
-        files = scope_of(request, self._ground(request, with_manifest=with_manifest)).files
+        ground = self._ground(request, with_manifest=with_manifest)
+        files = scope_of(request, ground).files
         documents = {path: document for path in files if (document := self.drafts.get(path)) is not None}
         suspect = {path: document for path, document in documents.items() if is_suspect(document)}
         adapter = adapter_type(self.manifest_path) if suspect else None
@@ -242,7 +282,7 @@ class Project:
         return tuple(
             found
             for path, document in suspect.items()
-            for found in too_long(document, path, naming=naming, limits=limits, select=request.select)
+            for found in too_long(document, path, naming=naming, limits=limits, select=ground.selection)
         )
 
     def differences(self, request: Request) -> tuple[Difference, ...]:
@@ -255,15 +295,15 @@ class Project:
         from osmosis_synthesize.engine.descriptions import entry_key
 
         self.survey(request)  # notes what cannot be read, and names that nothing bears
-        files = scope_of(request, self._ground(request, with_manifest=True)).files
+        ground = self._ground(request, with_manifest=True)
+        files = scope_of(request, ground).files
         nodes = [
             node for path in files for node in self.index.nodes_in_file(relative(path, self.root), self.layout.name)
         ]
         chosen = {
             node.unique_id: None
             for node in nodes
-            if self.index.is_editable(node)
-            and (not request.select or selected_by(entry_key(node), node.unique_id, request.select))
+            if self.index.is_editable(node) and ground.selection.has(entry_key(node), node.unique_id)
         }
         found = differences(chosen, descriptions=self._descriptions, lineage=self.lineage)
         return tuple(
@@ -393,32 +433,36 @@ class Project:
 
         return RecordFile(self.root, forbidden=self.layout.why_not_editable)
 
-    def record_of(self, key: EntryKey, column: str | None, text: str) -> Record | None:
+    def record_of(self, entry: Entry, column: str | None, text: str) -> Record | None:
         """How a description came about that has ``text`` now; ``None`` where that is not recorded.
 
         Of several records, as a merge may leave them, the one about ``text``. Cheap: the file is read when it has changed.
+
+        Args:
+            entry: of the schema file as it is now, buffer or not.
+            column: one of its columns, or ``None`` for its own description.
+            text: the description.
         """
-        from osmosis_synthesize.engine.provenance import place_of
+        from osmosis_synthesize.recording import record_of
 
-        return self.records.read().of(place_of(key, column, self.layout.name), text)
+        return record_of(entry, column, text, self.records.read(), self.layout.name)
 
-    def is_generated_text(self, key: EntryKey, column: str | None, text: str) -> bool:
+    def is_generated_text(self, entry: Entry, column: str | None, text: str) -> bool:
         """Whether ``text`` is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
-        record = self.record_of(key, column, text)
+        record = self.record_of(entry, column, text)
         return record is not None and record.is_of(text) and not record.is_edited
 
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record where texts come from that an editor has put in place; a run does so itself.
 
-        Only generated and cached ones are recorded, and nothing with ``provenance: none``. To be called once the editor has
+        Only generated and cached ones are recorded, in the file, and nothing with ``provenance: none``. To be called once the editor has
         made the edit: a record does no harm if its text is undone, never saved, or changed; the next text takes its place.
 
         Raises:
             WriteError: the records could not be written.
         """
-        recorder = self.recorder()
-        if recorder is not None:
-            recorder.record(proposals)
+        if self.settings.provenance != "none":
+            self._recorder().record(proposals)
 
     def recorded(self, request: Request, *, with_manifest: bool = True) -> tuple[Recorded, ...]:
         """The descriptions of a request whose origin is recorded, in the order of files and lines.
@@ -431,7 +475,7 @@ class Project:
         from osmosis_synthesize.recording import recorded
 
         records = self.records.read()
-        if len(records):
+        if self.may_have_records:
             # notes what cannot be read, and names that nothing bears
             self.survey(request, with_manifest=with_manifest)
         found = tuple(recorded(request, self._ground(request, with_manifest=with_manifest), records))
@@ -457,16 +501,26 @@ class Project:
         Raises:
             WriteError: the records could not be written.
         """
-        return self._recorder().accept(texts)
+        accepted = self._recorder().accept(texts)
+        for _ in self.drafts.flush():
+            pass
+        return accepted
+
+    @property
+    def may_have_records(self) -> bool:
+        """Whether it is worth looking for records."""
+        return self.settings.provenance == "meta" or len(self.records.read()) > 0
 
     def recorder(self) -> Recorder | None:
         """What records the texts of a run; ``None`` where the settings say that nothing is to be recorded."""
-        return self._recorder() if self.settings.provenance != "none" else None
+        where = self.settings.provenance
+        return self._recorder(beside=where == "meta") if where != "none" else None
 
-    def _recorder(self) -> Recorder:
-        from osmosis_synthesize.recording import Recorder
+    def _recorder(self, *, beside: bool = False) -> Recorder:
+        from osmosis_synthesize.recording import Homes, Recorder
 
-        return Recorder(self.records, self.layout.name, *self._made_from_if_known())
+        homes = Homes(self.records, self.drafts)
+        return Recorder(homes, self.layout.name, *self._made_from_if_known(), beside=beside)
 
     def _made_from_if_known(self) -> tuple[MadeFrom, Lineages] | tuple[None, None]:
         try:

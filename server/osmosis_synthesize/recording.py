@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 
 from osmosis_synthesize.document import is_gap
-from osmosis_synthesize.engine.gaps import Naming, relative, selected_by
+from osmosis_synthesize.drafts import Drafts
+from osmosis_synthesize.engine.gaps import Naming, relative
 from osmosis_synthesize.engine.model import Author, Proposal
-from osmosis_synthesize.engine.provenance import Made, Record, Records, entry_id, place_of, text_hash
-from osmosis_synthesize.names import EntryKey, short_name
+from osmosis_synthesize.engine.provenance import (
+    META_KEY,
+    Made,
+    Record,
+    Records,
+    entry_id,
+    from_meta,
+    place_of,
+    text_hash,
+    to_meta,
+)
+from osmosis_synthesize.names import EntryKey, fold, short_name
 from osmosis_synthesize.records import RecordFile
 from osmosis_synthesize.surveying import Ground, Request, scope_of
 
 if TYPE_CHECKING:
-    from osmosis_synthesize.document import Document
+    from osmosis_synthesize.document import Document, Entry
     from osmosis_synthesize.engine.drift import Change
     from osmosis_synthesize.engine.made_from import MadeFrom
     from osmosis_synthesize.manifest.lineage import Lineages
@@ -41,6 +52,8 @@ class Recorded:
     """From 1, in code points."""
     text: str
     record: Record
+    in_meta: bool = False
+    """Whether the record stands beside the text, and not in the file of records."""
 
     @property
     def label(self) -> str:
@@ -70,33 +83,67 @@ class Drifted:
 
 def recorded(request: Request, ground: Ground, records: Records) -> Iterator[Recorded]:
     """The descriptions of a request that have a record, in the order of files and lines."""
-    if not len(records):
-        return
     for path in scope_of(request, ground).files:
         document = ground.drafts.get(path)
-        if document is not None:
-            yield from _recorded_in(document, path, request, ground, records)
+        if document is not None and (len(records) or META_KEY in document.text):
+            yield from _recorded_in(document, path, ground, records)
 
 
-def _recorded_in(
-    document: Document, path: Path, request: Request, ground: Ground, records: Records
-) -> Iterator[Recorded]:
+def _recorded_in(document: Document, path: Path, ground: Ground, records: Records) -> Iterator[Recorded]:
     index = ground.known.index if ground.known is not None else None
     project = ground.layout.name
     naming = Naming(project, ground.root, index)
     for entry in document.entries:
         for slot in (*((entry.slot,) if entry.slot is not None else ()), *entry.columns):
-            record = records.of(place_of(entry.key, slot.column, project), slot.text)
-            if record is None or slot.text is None or is_gap(slot, ground.placeholders):
+            if slot.text is None or is_gap(slot, ground.placeholders):
+                continue
+            record = record_of(entry, slot.column, slot.text, records, project)
+            if record is None:
                 continue
             nodes = naming.nodes(entry.key, relative(path, ground.root))
             unique_id = naming.unique_id(entry.key, nodes, slot.column)
-            if request.select and not selected_by(entry.key, unique_id, request.select):
+            if not ground.selection.has(entry.key, unique_id):
                 continue
             place = document.lines.position(slot.span.start, "utf-32")
             yield Recorded(
-                unique_id, entry.key, slot.column, path, place.line + 1, place.character + 1, slot.text, record
+                unique_id,
+                entry.key,
+                slot.column,
+                path,
+                place.line + 1,
+                place.character + 1,
+                slot.text,
+                record,
+                in_meta=record is not records.of(record.place, slot.text),
             )
+
+
+def record_of(entry: Entry, column: str | None, text: str, records: Records, project: str) -> Record | None:
+    """The record of a description that has this text now: from the file, or from beside the text.
+
+    Args:
+        entry: of a schema file.
+        column: one of its columns, or ``None`` for its own description.
+        text: the description.
+        records: the file's.
+        project: the dbt project's name.
+    """
+    found = records.of(place_of(entry.key, column, project), text)
+    if found is not None and found.is_of(text):
+        return found
+    return _beside(entry, column, project) or found
+
+
+def _beside(entry: Entry, column: str | None, project: str) -> Record | None:
+    """The record that stands under ``config: meta:`` of an entry, or of one of its columns."""
+    found: Any = entry.data
+    if column is not None:
+        columns: Any = found.get("columns")
+        items: list[Any] = [item for item in columns or () if isinstance(item, Mapping)]
+        found = next((item for item in items if fold(str(item.get("name"))) == fold(column)), None)
+    for name in ("config", "meta", META_KEY):
+        found = cast("Mapping[str, Any]", found).get(name) if isinstance(found, Mapping) else None
+    return from_meta(found, entry_id(entry.key, project), column)
 
 
 def drifted(texts: Sequence[Recorded], now: MadeFrom | None, lineage: Lineages | None) -> Iterator[Drifted]:
@@ -121,20 +168,28 @@ class Recorder:
     """Writes the records of generated texts. Made anew for each run, since it remembers the SQL that it has read."""
 
     def __init__(
-        self, file: RecordFile, project: str, made_from: MadeFrom | None, lineage: Lineages | None = None
+        self,
+        homes: Homes,
+        project: str,
+        made_from: MadeFrom | None,
+        lineage: Lineages | None = None,
+        *,
+        beside: bool = False,
     ) -> None:
         """Nothing is read or written yet.
 
         Args:
-            file: where they are kept.
+            homes: where records are kept.
             project: the dbt project's name.
             made_from: what texts are made from now; ``None`` where no manifest tells.
             lineage: where that reads expressions, so that those of many nodes are traced at once.
+            beside: whether new records are to stand beside their texts. Those that cannot are kept in the file.
         """
-        self._file: Final = file
+        self._homes: Final = homes
         self._project: Final = project
         self._made_from: Final = made_from
         self._lineage: Final = lineage
+        self._beside: Final = beside
 
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record the generated ones among these texts. They are in the drafts; whether on disk does not matter.
@@ -152,27 +207,36 @@ class Recorder:
             self._lineage.trace({one.gap.unique_id for one, _ in texts} & self._lineage.keys())
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         records = [
-            Record(
-                entry_id(one.gap.key, self._project),
-                one.gap.column,
-                text_hash(one.text),
-                one.origin,
-                author.provider,
-                author.model,
-                now,
-                made_from=self._made(one, "" if author.provider == "facts" else PROMPT_VERSION),
+            Kept(
+                one.gap.file,
+                one.gap.key,
+                Record(
+                    entry_id(one.gap.key, self._project),
+                    one.gap.column,
+                    text_hash(one.text),
+                    one.origin,
+                    author.provider,
+                    author.model,
+                    now,
+                    made_from=self._made(one, "" if author.provider == "facts" else PROMPT_VERSION),
+                ),
             )
             for one, author in texts
         ]
-        self._file.put(records)
+        if self._beside:
+            records = self._homes.put_beside(records)
+        self._homes.file.put([one.record for one in records])
 
     def accept(self, texts: Iterable[Recorded]) -> int:
         """Mark texts as reviewed, as they stand and with what they would be made from now; gives how many that changed.
 
+        What stands beside its text is changed in the drafts alone.
+
         Raises:
             WriteError: the records could not be written.
         """
-        records: list[Record] = []
+        beside: list[Kept] = []
+        in_file: list[Kept] = []
         for one in texts:
             made = one.record.made_from
             if self._made_from is not None and self._made_from.knows(one.unique_id):
@@ -185,11 +249,35 @@ class Recorder:
                 made_from=made,
             )
             if new != one.record:
-                records.append(new)
-        self._file.put(records)
-        return len(records)
+                (beside if one.in_meta else in_file).append(Kept(one.file, one.key, new))
+        left = self._homes.put_beside(beside)
+        self._homes.file.put([one.record for one in (*in_file, *left)])
+        return len(beside) + len(in_file)
 
     def _made(self, one: Proposal, prompt: str) -> Made:
         if self._made_from is None:
             return Made(prompt=prompt)
         return self._made_from.of(one.gap.unique_id, one.gap.column, prompt=prompt)
+
+
+class Kept(NamedTuple):
+    """A record, and the entry that its text stands in."""
+
+    schema_file: Path
+    key: EntryKey
+    record: Record
+
+
+class Homes(NamedTuple):
+    """Where records are kept."""
+
+    file: RecordFile
+    drafts: Drafts
+    """The schema files, for records that stand beside their texts."""
+
+    def put_beside(self, records: Sequence[Kept]) -> list[Kept]:
+        """Put records beside their texts, in the drafts; gives those for which that cannot be done."""
+        reasons = self.drafts.set_meta(
+            META_KEY, [(one.schema_file, one.key, one.record.column, to_meta(one.record)) for one in records]
+        )
+        return [one for one, reason in zip(records, reasons, strict=True) if reason is not None]

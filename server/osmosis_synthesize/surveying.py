@@ -14,11 +14,11 @@ from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import (
     Naming,
+    Selection,
     Survey,
     gap_of_undocumented,
     latest,
     relative,
-    selected_by,
     survey,
 )
 from osmosis_synthesize.engine.model import Gap
@@ -44,7 +44,7 @@ class Request:
     """Schema files, or files of nodes, which stand for their schema files; absolute."""
     whole_project: bool = False
     select: tuple[str, ...] = ()
-    """Names of nodes; empty for all."""
+    """Names of nodes, or dbt's selectors; empty for all."""
     add_columns: bool = False
     """Whether columns that the schema files lack are to be added."""
 
@@ -71,6 +71,8 @@ class Ground:
     placeholders: Collection[str]
     known: Known | None
     """Without it only what the schema files themselves list is seen."""
+    selection: Selection
+    """Which entries are meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +127,20 @@ def survey_of(request: Request, ground: Ground) -> Found:
     """
     scope = scope_of(request, ground)
     known = ground.known
-    if request.add_columns and request.whole_project and not request.select and known and known.lineage:
+    if request.add_columns and request.whole_project and not ground.selection and known and known.lineage:
         known.lineage.trace(node.unique_id for node in scope.nodes)  # of each it will be asked which columns it has
     looked = _Looked(list(scope.notes))
     for path in scope.files:
         _look_at(path, request, ground, looked)
     missing = _undocumented(scope.nodes, ground, known, looked.notes) if known is not None else []
     for gap in missing:
-        named_by = selected_by(gap.key, gap.unique_id, request.select)
-        if not request.select or named_by:
+        named_by = ground.selection.by(gap.key, gap.unique_id)
+        if not ground.selection or named_by:
             looked.add(Survey((gap,), 1, frozenset(named_by)))
             if request.add_columns and known is not None:
                 nodes = known.index.find(gap.key, package=ground.layout.name)
                 looked.add_columns(_columns_of(nodes, gap.key, gap.file, known))
-    unknown = [name for name in request.select if name not in looked.selected]
+    unknown = [name for name in ground.selection.names if name not in looked.selected]
     if unknown:
         message = f"Nothing here is called {' or '.join(unknown)}."
         if request.whole_project and looked.sound:
@@ -190,9 +192,9 @@ def _look_at(path: Path, request: Request, ground: Ground, looked: _Looked) -> N
     known = ground.known
     index = known.index if known is not None else None
     naming = Naming(index.metadata.project_name if index else ground.layout.name, ground.root, index)
-    looked.add(survey(document, path, naming=naming, placeholders=ground.placeholders, select=request.select))
+    looked.add(survey(document, path, naming=naming, placeholders=ground.placeholders, select=ground.selection))
     if request.add_columns and known is not None:
-        looked.add_columns(_missing_columns(document, path, ground, known, request.select))
+        looked.add_columns(_missing_columns(document, path, ground, known))
 
 
 def _undocumented(nodes: Sequence[Node], ground: Ground, known: Known, notes: list[str]) -> list[Gap]:
@@ -213,14 +215,12 @@ def _undocumented(nodes: Sequence[Node], ground: Ground, known: Known, notes: li
     return list(gaps.values())
 
 
-def _missing_columns(
-    document: Document, path: Path, ground: Ground, known: Known, select: Sequence[str]
-) -> list[Gap]:
+def _missing_columns(document: Document, path: Path, ground: Ground, known: Known) -> list[Gap]:
     """The columns that the entries of a schema file lack. What all versions of a model have goes to its own entry."""
     gaps: list[Gap] = []
     for entry in document.entries:
         nodes = _described_by(entry, path, ground, known)
-        if nodes and (not select or selected_by(entry.key, latest(nodes).unique_id, select)):
+        if nodes and ground.selection.has(entry.key, latest(nodes).unique_id):
             gaps += _columns_of(nodes, entry.key, path, known, document, entry)
     return gaps
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from osmosis_synthesize.document import Document, is_gap
 from osmosis_synthesize.document.model import Slot
@@ -34,6 +34,32 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which entries are meant: those that bear one of the names, or are one of the nodes that a selector means."""
+
+    names: tuple[str, ...] = ()
+    """``orders``, ``orders.v2``, ``shop.raw_orders``, a ``unique_id``, or a selector. Without any, all entries are meant."""
+    nodes: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By selector: the ``unique_id`` of what it means."""
+
+    def __bool__(self) -> bool:
+        """Whether not everything is meant."""
+        return bool(self.names)
+
+    def by(self, key: EntryKey, unique_id: str) -> set[str]:
+        """Those of the names that mean this entry."""
+        own = {key.name, str(key), unique_id}
+        return {name for name in self.names if name in own or unique_id in self.nodes.get(name, ())}
+
+    def has(self, key: EntryKey, unique_id: str) -> bool:
+        """Whether this entry is meant."""
+        return not self.names or bool(self.by(key, unique_id))
+
+
+EVERYTHING: Final = Selection()
+
+
+@dataclass(frozen=True, slots=True)
 class Naming:
     """Gives entries their ``unique_id``: the manifest's, or without one the one that dbt would give."""
 
@@ -56,7 +82,7 @@ class Naming:
 
 
 def survey(
-    document: Document, file: Path, *, naming: Naming, placeholders: Collection[str], select: Collection[str] = ()
+    document: Document, file: Path, *, naming: Naming, placeholders: Collection[str], select: Selection = EVERYTHING
 ) -> Survey:
     """The gaps of one schema file, in its order.
 
@@ -65,7 +91,7 @@ def survey(
         file: its absolute path.
         naming: how its entries are called in the manifest.
         placeholders: texts that are no description.
-        select: names of entries (``orders``, ``orders.v2``, ``shop.raw_orders`` or a ``unique_id``); empty for all.
+        select: which entries are meant.
     """
     path = relative(file, naming.project_dir)
     gaps: list[Gap] = []
@@ -76,7 +102,7 @@ def survey(
         missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
         if select or missing:
             nodes = naming.nodes(entry.key, path)
-            named = selected_by(entry.key, naming.unique_id(entry.key, nodes, None), select)
+            named = select.by(entry.key, naming.unique_id(entry.key, nodes, None))
             if select and not named:
                 continue
             selected |= named
@@ -91,11 +117,6 @@ def survey(
 def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:
     """The gap of a node that no schema file mentions: its entry would be made in ``file``."""
     return Gap(node.unique_id, None, key, file, 1, 1, None)
-
-
-def selected_by(key: EntryKey, unique_id: str, select: Iterable[str]) -> set[str]:
-    """The names in ``select`` that mean this entry."""
-    return {key.name, str(key), unique_id}.intersection(select)
 
 
 def latest(nodes: Sequence[Node]) -> Node:

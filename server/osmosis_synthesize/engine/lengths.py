@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from osmosis_synthesize.document import Document, Entry
 from osmosis_synthesize.document.model import Slot
-from osmosis_synthesize.engine.gaps import Naming, relative, selected_by
+from osmosis_synthesize.engine.gaps import EVERYTHING, Naming, Selection, relative
 from osmosis_synthesize.engine.review import ADAPTER_LIMITS, TABLE_LIMITS
 
 _SHORTEST_LIMIT: Final = min(*ADAPTER_LIMITS.values(), *TABLE_LIMITS.values())
@@ -52,7 +52,7 @@ def is_suspect(document: Document) -> bool:
 
 
 def too_long(
-    document: Document, file: Path, *, naming: Naming, limits: Limits, select: Collection[str] = ()
+    document: Document, file: Path, *, naming: Naming, limits: Limits, select: Selection = EVERYTHING
 ) -> Iterator[TooLong]:
     """The descriptions of one schema file that are too long, in its order.
 
@@ -66,7 +66,7 @@ def too_long(
             if limit is None or len(text) <= limit or "{{" in text:
                 continue
             nodes = naming.nodes(entry.key, path)
-            if select and not selected_by(entry.key, naming.unique_id(entry.key, nodes, None), select):
+            if not select.has(entry.key, naming.unique_id(entry.key, nodes, None)):
                 continue
             place = document.lines.position(slot.span.start, "utf-32")
             yield TooLong(
