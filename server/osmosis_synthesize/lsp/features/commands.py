@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from osmosis_synthesize.cost.ledger import Ledger
-from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import updates
 from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.messages import PauseParams, SpendLine, SpendParams, argument, plain
@@ -53,8 +52,3 @@ async def pause(session: Session, arguments: list[Any]) -> Any:
     session.paused = argument(arguments, PauseParams).paused
     status.changed(session)
     return session.paused
-
-
-async def not_yet(_: Session, __: list[Any]) -> Any:
-    """A command that is declared, and not made yet."""
-    raise UsageError("This server does not have that command yet.")
