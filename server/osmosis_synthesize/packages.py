@@ -54,34 +54,51 @@ class Package:
         """Without symbolic links, as are all paths here."""
         self.mentions: Final = mentions or Mentions(layout, drafts)
         self._drafts: Final = drafts
+        self._kinds: Final = dict[Path, ResourceType]()
+        self._absolute: Final = dict[str, Path]()
 
     def relative(self, path: Path) -> str:
         """A file as the manifest writes it."""
         return relative(path, self.root)
 
+    def absolute(self, path: str) -> Path:
+        """The file that the manifest means."""
+        found = self._absolute.get(path)
+        if found is None:
+            found = self._absolute[path] = Path(os.path.realpath(self.root / path))
+        return found
+
     def kind_of(self, path: Path) -> ResourceType | None:
         """What dbt makes of a file, by its folder and ending; ``None`` if that is no node of ours."""
-        layout, suffix = self.layout, path.suffix.lower()
-        kinds: tuple[tuple[ResourceType, Sequence[Path], frozenset[str]], ...] = (
-            ("model", layout.model_paths, _CODE),
-            ("seed", layout.seed_paths, frozenset({".csv"})),
-            ("snapshot", layout.snapshot_paths, frozenset({".sql"})),
-        )
-        for kind, folders, suffixes in kinds:
-            if suffix in suffixes and any(is_below(path, Path(os.path.realpath(folder))) for folder in folders):
-                return kind if layout.is_editable_path(path) else None
+        if path in self._kinds:
+            return self._kinds[path]
+        suffix = path.suffix.lower()
+        for kind, folders, suffixes in self._folders:
+            if suffix in suffixes and any(is_below(path, folder) for folder in folders):
+                return kind if self.layout.is_editable_path(path) else None
         return None
+
+    def is_macro(self, path: Path) -> bool:
+        """Whether a file may hold macros."""
+        return any(is_below(path, Path(os.path.realpath(folder))) for folder in self.layout.macro_paths)
 
     @cached_property
     def files(self) -> Sequence[Path]:
         """All files that define nodes, in a stable order."""
+        for kind, folders, suffixes in self._folders:
+            for path in files_below(self.layout, folders, suffixes):
+                self._kinds.setdefault(Path(os.path.realpath(path)), kind)
+        return list(self._kinds)
+
+    @cached_property
+    def _folders(self) -> tuple[tuple[ResourceType, Sequence[Path], frozenset[str]], ...]:
+        """Where which files define nodes."""
         layout = self.layout
-        found = [
-            *files_below(layout, layout.model_paths, _CODE),
-            *files_below(layout, layout.seed_paths, {".csv"}),
-            *files_below(layout, layout.snapshot_paths, {".sql"}),
-        ]
-        return list(dict.fromkeys(Path(os.path.realpath(path)) for path in found))
+        return (
+            ("model", _real(layout.model_paths), _CODE),
+            ("seed", _real(layout.seed_paths), frozenset({".csv"})),
+            ("snapshot", _real(layout.snapshot_paths), frozenset({".sql"})),
+        )
 
     def files_in(self, folder: Path) -> Sequence[Path]:
         """Those that lie in one folder."""
@@ -108,14 +125,13 @@ class Package:
     @cached_property
     def snapshot_files(self) -> Sequence[Path]:
         """The files that may define snapshots."""
-        folders = [Path(os.path.realpath(folder)) for folder in self.layout.snapshot_paths]
-        return [path for path in self.files if any(is_below(path, folder) for folder in folders)]
+        return [path for path in self.files if self._kinds[path] == "snapshot"]
 
     # --- entries ---
 
-    def described(self, key: EntryKey, *, first: str | None, folder: Path) -> Described | None:
+    def described(self, key: EntryKey, *, first: str | None = None, folder: Path) -> Described | None:
         """The entry of a node: where it is said to be (``first``), in the folder of its own file, or anywhere."""
-        named = [Path(os.path.realpath(self.root / first))] if first is not None else []
+        named = [self.absolute(first)] if first is not None else []
         for path in (*named, *self._schema_files_in(folder)):
             entry = self._entry(path, key)
             if entry is not None:
@@ -209,6 +225,10 @@ class Package:
             if path.is_relative_to(root):
                 return path.relative_to(root).parts[:-1]
         return ()
+
+
+def _real(folders: Sequence[Path]) -> Sequence[Path]:
+    return [Path(os.path.realpath(folder)) for folder in folders]
 
 
 def add_config(configs: dict[str, Any], key: str, value: Any) -> None:

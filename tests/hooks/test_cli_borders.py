@@ -79,7 +79,7 @@ def test_a_neighbour_s_schema_file_leads_nowhere(
     before = everything(tmp_path)
     assert call("run", "--all", "--project-dir", root).code == 1
     after = everything(tmp_path)
-    assert set(after) - set(before) == {"shop/models/a/_models.yml"}
+    assert set(after) - set(before) == {"shop/models/a/_models.yml", "shop/.osmosis/provenance.jsonl"}
     assert all(after[name] == text for name, text in before.items())
 
 
