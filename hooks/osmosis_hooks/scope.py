@@ -103,7 +103,7 @@ def recorded(
     """
     for project, request in requests(options):
         needed = manifest or any(file.suffix.lower() not in SCHEMA_SUFFIXES for file in request.files)
-        needed = needed and len(project.records.read()) > 0
+        needed = needed and project.may_have_records
         if needed:
             project.catch_up(request)
         yield project, project.recorded(request, with_manifest=needed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osmosis_synthesize.document import Document, edit, parse
-from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry
+from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry, SetMeta
 from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
 from osmosis_synthesize.files import Source, read_source, write_source
@@ -81,6 +81,34 @@ class Drafts:
         for path, numbers in by_file.items():
             for number, reason in zip(numbers, self._fill_file(path, [texts[at] for at in numbers]), strict=True):
                 reasons[number] = reason
+        return reasons
+
+    def set_meta(self, key: str, values: Sequence[tuple[Path, EntryKey, str | None, str]]) -> list[str | None]:
+        """Put texts under ``config: meta:`` of entries and columns that are there, in memory.
+
+        Gives, for each, why it could not be done; ``None`` where it was.
+
+        Args:
+            key: under which the texts are to stand.
+            values: file, entry, column (``None`` for the entry itself) and text.
+        """
+        reasons: list[str | None] = [None] * len(values)
+        for path in dict.fromkeys(path for path, *_ in values):
+            draft = self._draft(path)
+            changes: dict[int, SetMeta] = {}
+            for number, (file, entry_key, column, text) in enumerate(values):
+                entry = draft.document.entry(entry_key) if draft is not None and file == path else None
+                slot = (entry.slot if column is None else entry.column(column)) if entry is not None else None
+                if slot is not None:
+                    changes[number] = SetMeta(slot, key, text)
+                elif file == path:
+                    reasons[number] = f"{entry_key} is not in the file any more"
+            if draft is not None and changes:
+                edited = edit(draft.document, list(changes.values()))
+                rejected = {id(item.change): item.reason for item in edited.rejected}
+                draft.document = parse(edited.text)
+                for number, change in changes.items():
+                    reasons[number] = rejected.get(id(change))
         return reasons
 
     def flush(self) -> Iterator[Path]:

@@ -27,7 +27,6 @@ from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
-    from osmosis_synthesize.document import Entry
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.consistency import Difference
     from osmosis_synthesize.engine.descriptions import Descriptions
@@ -433,23 +432,23 @@ class Project:
 
         return RecordFile(self.root, forbidden=self.layout.why_not_editable)
 
-    def record_of(self, entry: Entry, column: str | None, text: str) -> Record | None:
+    def record_of(self, key: EntryKey, column: str | None, text: str) -> Record | None:
         """How a description came about that has ``text`` now; ``None`` where that is not recorded.
 
         Of several records, as a merge may leave them, the one about ``text``. Cheap: the file is read when it has changed.
-
-        Args:
-            entry: of the schema file as it is now, buffer or not.
-            column: one of its columns, or ``None`` for its own description.
-            text: the description.
         """
-        from osmosis_synthesize.recording import record_of
+        from osmosis_synthesize.engine.provenance import place_of
+        from osmosis_synthesize.recording import better
 
-        return record_of(entry, column, text, self.records.read(), self.layout.name)
+        found = self.records.read().of(place_of(key, column, self.layout.name), text)
+        path = self.mentions.entry_of(key) if self.settings.provenance == "meta" else None
+        document = self.drafts.get(path) if path is not None else None
+        entry = document.entry(key) if document is not None else None
+        return better(found, text, entry, column, self.layout.name)
 
-    def is_generated_text(self, entry: Entry, column: str | None, text: str) -> bool:
+    def is_generated_text(self, key: EntryKey, column: str | None, text: str) -> bool:
         """Whether ``text`` is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
-        record = self.record_of(entry, column, text)
+        record = self.record_of(key, column, text)
         return record is not None and record.is_of(text) and not record.is_edited
 
     def record(self, proposals: Iterable[Proposal]) -> None:

@@ -93,11 +93,13 @@ def _recorded_in(document: Document, path: Path, ground: Ground, records: Record
     index = ground.known.index if ground.known is not None else None
     project = ground.layout.name
     naming = Naming(project, ground.root, index)
+    has_meta = META_KEY in document.text
     for entry in document.entries:
         for slot in (*((entry.slot,) if entry.slot is not None else ()), *entry.columns):
             if slot.text is None or is_gap(slot, ground.placeholders):
                 continue
-            record = record_of(entry, slot.column, slot.text, records, project)
+            found = records.of(place_of(entry.key, slot.column, project), slot.text)
+            record = better(found, slot.text, entry if has_meta else None, slot.column, project)
             if record is None:
                 continue
             nodes = naming.nodes(entry.key, relative(path, ground.root))
@@ -114,36 +116,30 @@ def _recorded_in(document: Document, path: Path, ground: Ground, records: Record
                 place.character + 1,
                 slot.text,
                 record,
-                in_meta=record is not records.of(record.place, slot.text),
+                in_meta=record is not found,
             )
 
 
-def record_of(entry: Entry, column: str | None, text: str, records: Records, project: str) -> Record | None:
-    """The record of a description that has this text now: from the file, or from beside the text.
+def better(found: Record | None, text: str, entry: Entry | None, column: str | None, project: str) -> Record | None:
+    """The record of the file, or the one beside the text if only that can be about it.
 
     Args:
-        entry: of a schema file.
+        found: in the file.
+        text: the description as it is now.
+        entry: of the schema file; ``None`` if nothing stands beside texts there.
         column: one of its columns, or ``None`` for its own description.
-        text: the description.
-        records: the file's.
         project: the dbt project's name.
     """
-    found = records.of(place_of(entry.key, column, project), text)
-    if found is not None and found.is_of(text):
+    if entry is None or (found is not None and found.is_of(text)):
         return found
-    return _beside(entry, column, project) or found
-
-
-def _beside(entry: Entry, column: str | None, project: str) -> Record | None:
-    """The record that stands under ``config: meta:`` of an entry, or of one of its columns."""
-    found: Any = entry.data
+    beside: Any = entry.data
     if column is not None:
-        columns: Any = found.get("columns")
+        columns: Any = beside.get("columns")
         items: list[Any] = [item for item in columns or () if isinstance(item, Mapping)]
-        found = next((item for item in items if fold(str(item.get("name"))) == fold(column)), None)
+        beside = next((item for item in items if fold(str(item.get("name"))) == fold(column)), None)
     for name in ("config", "meta", META_KEY):
-        found = cast("Mapping[str, Any]", found).get(name) if isinstance(found, Mapping) else None
-    return from_meta(found, entry_id(entry.key, project), column)
+        beside = cast("Mapping[str, Any]", beside).get(name) if isinstance(beside, Mapping) else None
+    return from_meta(beside, entry_id(entry.key, project), column) or found
 
 
 def drifted(texts: Sequence[Recorded], now: MadeFrom | None, lineage: Lineages | None) -> Iterator[Drifted]:

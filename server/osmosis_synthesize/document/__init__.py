@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         NewEntry,
         Problem,
         Rejected,
+        SetMeta,
         Slot,
         SlotState,
     )
@@ -41,6 +42,7 @@ __all__ = [
     "NewEntry",
     "Problem",
     "Rejected",
+    "SetMeta",
     "Slot",
     "SlotState",
     "carried_over",

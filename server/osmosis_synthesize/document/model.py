@@ -345,7 +345,16 @@ class NewEntry:
     columns: tuple[NewColumn, ...] = ()
 
 
-Change = Fill | Clear | NewColumn | NewEntry
+@dataclass(frozen=True, slots=True)
+class SetMeta:
+    """Give the column or entry of ``slot`` a text under ``key`` of ``config: meta:``, in place of one that is there."""
+
+    slot: Slot
+    key: str
+    value: str
+
+
+Change = SetMeta | Fill | Clear | NewColumn | NewEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Final
 
 from osmosis_synthesize.document.data import fields_of
-from osmosis_synthesize.document.model import Change, Clear, Document, Fill, NewColumn, NewEntry, Rejected, Slot
+from osmosis_synthesize.document.model import (
+    Change,
+    Clear,
+    Document,
+    Fill,
+    NewColumn,
+    NewEntry,
+    Rejected,
+    SetMeta,
+    Slot,
+)
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, content_end, is_null, resolved
 from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL
 from osmosis_synthesize.document.prove import Expected
@@ -26,6 +37,9 @@ from osmosis_synthesize.document.scalar import has_surrogates, on_one_line
 from osmosis_synthesize.document.style import FileStyle, blank_before_last, column_of, dash_of
 from osmosis_synthesize.names import EntryKey, ResourceType, fold
 from osmosis_synthesize.text import Span, TextEdit
+
+META: Final = ("config", "meta")
+"""Where dbt keeps what others want to know of a node or column, since 1.10 also of columns."""
 
 
 class CannotEdit(Exception):
@@ -62,8 +76,11 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
     planner = _Planner(document, document.root, style)
     columns: dict[EntryKey, list[NewColumn]] = {}
     entries: dict[tuple[ResourceType, str | None], list[NewEntry]] = {}
+    marks: list[SetMeta] = []
     for change in changes:
-        if isinstance(change, Fill):
+        if isinstance(change, SetMeta):
+            marks.append(change)
+        elif isinstance(change, Fill):
             with planner.making([change]):
                 planner.fill(change)
         elif isinstance(change, Clear):
@@ -73,6 +90,10 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
             columns.setdefault(change.key, []).append(change)
         else:
             entries.setdefault((change.key.resource_type, change.key.source_name), []).append(change)
+    # An entry may end on the line of its last column.
+    for mark in sorted(marks, key=lambda mark: mark.slot.column is None):
+        with planner.making([mark]):
+            planner.set_meta(mark)
     # Of two lists that end on the same line the inner one comes first, and new keys come behind both.
     for key, group in sorted(columns.items(), key=lambda item: item[0].version is None):
         planner.add_columns(key, group)
@@ -200,6 +221,60 @@ class _Planner:
     def flow_value(self, like: Node, text: str) -> str:
         quote = '"' if isinstance(like, Scalar) and like.style == '"' else self.style.quote
         return on_one_line(text, quote, other=self.style.other_quote, flow=True)
+
+    # Meta
+
+    def set_meta(self, change: SetMeta) -> None:
+        """Follow ``config: meta:`` as far as it is there, and write the rest behind what the mapping there holds."""
+        mapping = self.mapping_of(change.slot)
+        data: Data = change.value
+        for key in (change.key, *reversed(META)):
+            data = {key: data}
+        for key in (*META, change.key):
+            data = data[key] if isinstance(data, Mapping) else data
+            pair = fields_of(mapping).pairs.get(key)
+            if pair is None:
+                if fields_of(mapping).value(key) is not None:
+                    raise CannotEdit(f"`{key}:` is merged from elsewhere: one of its own would hide the merged one")
+                self.append_pair(mapping, key, data)
+                return
+            value = pair[1]
+            if isinstance(value, Alias) or value.anchor is not None:
+                raise CannotEdit(f"`{key}:` is shared by an anchor")
+            if isinstance(value, Map) and value.pairs and key != change.key:
+                mapping = value
+                continue
+            self.replace_value(pair[0], value, data)
+            return
+
+    def append_pair(self, owner: Map, key: str, data: Data) -> None:
+        """Put a key behind the last one of a mapping, with texts on one line each."""
+        end = content_end(owner.pairs[-1][1], self.text)
+        if owner.flow:
+            first = owner.pairs[0][0]
+            self.replace(end, end, f", {self.flow_key(first, key)}: {flow(data, self.style)}")
+        else:
+            column = column_of(self.document, owner.pairs[0][0].start)
+            lines: list[str] = []
+            name, value, depth = key, data, column
+            while isinstance(value, Mapping):
+                lines.append(f"{' ' * depth}{name}:")
+                name, value = next(iter(value.items()))
+                depth += self.style.body_indent
+            lines.append(f"{' ' * depth}{name}: {flow(value, self.style)}")
+            self.insert_lines(self.behind_comments(end, column - 1), self.style.newline.join(lines))
+        self.plan.expected.pairs.setdefault(id(owner), []).append((key, data))
+
+    def replace_value(self, key: Node, value: Node, data: Data) -> None:
+        """Put another value in place of a null, an empty mapping or a text of one line."""
+        start, end = value.start, content_end(value, self.text)
+        empty = is_null(value) or (isinstance(value, Map) and not value.pairs)
+        text = isinstance(value, Scalar) and value.style in {"'", '"'} and "\n" not in self.text[start:end]
+        if not empty and not text:
+            raise CannotEdit("what stands in `config:` there is neither a mapping nor a text on one line")
+        colon = self.text.index(":", key.end) + 1
+        self.replace(colon, max(end, colon), " " + flow(data, self.style))
+        self.plan.expected.values[id(value)] = data
 
     # Columns and entries
 

@@ -22,6 +22,9 @@ from osmosis_synthesize.text import line_ending
 FILE: Final = ".osmosis/provenance.jsonl"
 """Where a project keeps its records, relative to the folder with ``dbt_project.yml``."""
 
+META_KEY: Final = "osmosis_provenance"
+"""Where under ``config: meta:`` a record stands beside its text, if that is where they are kept."""
+
 _HASH_CHARACTERS: Final = 16
 """64 bits: it has to differ from the hash of what was there before, and from nothing else."""
 
@@ -195,6 +198,21 @@ class Records:
         return {}
 
 
+def to_meta(record: Record) -> str:
+    """A record as it stands beside its text: JSON like a line, without what the place says already."""
+    data = {name: value for name, value in _plain(record).items() if name not in {"node", "column"}}
+    return msgspec.json.encode(data).decode()
+
+
+def from_meta(value: object, node: str, column: str | None) -> Record | None:
+    """The record that stands beside a text; ``None`` where that is none."""
+    try:
+        data: Any = msgspec.json.decode(value) if isinstance(value, str) else None
+        return msgspec.convert({**data, "node": node, "column": column}, Record) if isinstance(data, dict) else None
+    except (msgspec.MsgspecError, RecursionError, UnicodeEncodeError):
+        return None
+
+
 def _read(line: str) -> Record | None:
     try:
         return _decode(line)
@@ -207,12 +225,19 @@ _decode = msgspec.json.Decoder(Record).decode
 
 def _write(record: Record, others: Mapping[str, Any]) -> str:
     """The line of a record. Its fields come in their order, then ``others`` that it does not have."""
-    data: dict[str, Any] = msgspec.to_builtins(record)
+    data = _plain(record)
     made: dict[str, Any] = data["made_from"]
-    if "upstream" in made:
-        made["upstream"] = dict(sorted(made["upstream"].items()))
     for name, value in others.items():
         data.setdefault(name, value)
     unknown: dict[str, Any] = others.get("made_from", {})
     made |= {name: value for name, value in unknown.items() if name not in Made.__struct_fields__}
     return msgspec.json.encode(data).decode()
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    """A record as JSON has it, the same for the same record."""
+    data: dict[str, Any] = msgspec.to_builtins(record)
+    made: dict[str, Any] = data["made_from"]
+    if "upstream" in made:
+        made["upstream"] = dict(sorted(made["upstream"].items()))
+    return data
