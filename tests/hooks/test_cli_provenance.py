@@ -274,3 +274,54 @@ def test_versions_of_a_model_share_a_record(tmp_path: Path, call: Call, monkeypa
     (tmp_path / SCHEMA).write_text(text.replace("latest_version: 1", "latest_version: 2") + "      - v: 2\n", "utf-8")
     assert call("drift", "--all").out == ""
     assert call("review", "--all").out.startswith(f"{SCHEMA}:")
+
+
+# --- beside the texts --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return build(tmp_path, *tables(), settings={"provenance": "meta"})
+
+
+def test_records_may_stand_beside_their_texts(beside: Path, call: Call) -> None:
+    assert fill(call).code == 1
+    assert not (beside / ".osmosis").exists()
+    text = (beside / SCHEMA).read_text("utf-8")
+    assert text.count("osmosis_provenance: '{") == 1
+    assert fill(call).code == 0
+    assert (beside / SCHEMA).read_text("utf-8") == text
+
+    assert call("check", "--reviewed", SCHEMA).code == 1
+    assert "orders.state" in call("review", "--all").out
+    assert call("drift", "--all").code == 0
+    assert call("review", "--all", "--accept").out.endswith("1 text accepted.\n")
+    assert call("check", "--reviewed", SCHEMA).code == 0
+    changed = (beside / SCHEMA).read_text("utf-8")
+    assert changed == text.replace('"reviewed":false', '"reviewed":true')
+    (beside / "models/orders.sql").write_text("select id, lower(status) as state from events", "utf-8")
+    assert "its expression has changed since the description was reviewed" in call("drift", "--all").out
+
+
+def test_what_cannot_stand_there_is_kept_in_the_file(beside: Path, call: Call) -> None:
+    edit(beside / SCHEMA, "name: state", "name: state\n        config: &same\n          tags: [a]")
+    edit(beside / SCHEMA, "name: id", "name: id\n        config: {}")
+    text = (beside / SCHEMA).read_text("utf-8")
+    (beside / SCHEMA).write_text(
+        text + "      - name: more\n        description: More.\n        config: *same\n", "utf-8"
+    )
+    assert fill(call).code == 1
+    assert "osmosis_provenance" not in (beside / SCHEMA).read_text("utf-8")
+    assert [line["column"] for line in lines(beside)] == ["state"]
+
+
+def test_a_damaged_record_beside_a_text_is_none(beside: Path, call: Call) -> None:
+    fill(call)
+    for value in ("'{'", "'[]'", "7", "{a: b}", "'{}'"):
+        text = (beside / SCHEMA).read_text("utf-8")
+        start = text.index("osmosis_provenance: ") + len("osmosis_provenance: ")
+        (beside / SCHEMA).write_text(text[:start] + value + text[text.index("\n", start) :], "utf-8")
+        for command in ("review", "drift"):
+            result = call(command, "--all")
+            assert (result.code, result.out) == (0, "")

@@ -91,3 +91,13 @@ def test_an_estimate_needs_no_sdk(shop: Path) -> None:
     build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
     modules = loaded(run("estimate", "--all", "--llm-provider", "openai", "--llm-model", "gpt-4o"), shop)
     assert not {"openai", "anthropic", "stamina"} & modules
+
+
+def test_where_texts_come_from_is_light_to_look_at(shop: Path) -> None:
+    """What nobody has changed is compared by its hash: no SQL is read, and no Jinja."""
+    build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
+    loaded(run("run", "--all", "--llm-provider", "facts", code=1), shop)
+    assert (shop / ".osmosis/provenance.jsonl").exists()
+    heavy = SDKS | {"sqlglot", "jinja2", "asyncio", "pygls", "rich"}
+    assert not (heavy | {"sqlite3"}) & loaded(run("check", "--reviewed", SCHEMA, code=1), shop)
+    assert not heavy & loaded(run("drift", "--all"), shop)
