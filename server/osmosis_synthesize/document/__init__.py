@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
     from osmosis_synthesize.document.reader import is_gap, parse
-    from osmosis_synthesize.document.rereading import carried_over, reparse
+    from osmosis_synthesize.document.rereading import carried_over, reparse, reparse_quickly
 
 __all__ = [
     "DEFAULT_PLACEHOLDERS",
@@ -52,6 +52,7 @@ __all__ = [
     "new_schema_file",
     "parse",
     "reparse",
+    "reparse_quickly",
 ]
 
 _MODULES = {

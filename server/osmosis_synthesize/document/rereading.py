@@ -62,6 +62,23 @@ def reparse(document: Document, edits: TextEdit | Sequence[TextEdit]) -> Documen
     return _with_lines(new, document, change)
 
 
+def reparse_quickly(document: Document, edits: TextEdit | Sequence[TextEdit]) -> Document | None:
+    """The same, if the entries that were edited tell what it is; ``None`` if more than they would have to be read.
+
+    Raises:
+        ValueError: as :func:`reparse` does.
+    """
+    change = _change(document, edits)
+    if change is None:
+        return document
+    layout = document.remains or document.layout
+    try:
+        new = _read_alone(layout, change, _reached(layout, change))
+    except Unreadable:
+        return None
+    return _with_lines(new, document, change) if new is not None else None
+
+
 def carried_over(document: Document, edits: TextEdit | Sequence[TextEdit]) -> Document:
     """What ``document`` held, as far as it still makes sense in the edited text, which is not read.
 
@@ -143,6 +160,18 @@ def _ends_line(change: _Change, end: int) -> bool:
 
 def _read_again(layout: Layout, change: _Change, reached: _Reached) -> Document | None:
     """The new document; ``None`` if what it is cannot be told without reading the whole text."""
+    try:
+        return _read_alone(layout, change, reached)
+    except Unreadable:
+        return _broken(layout, change, reached)
+
+
+def _read_alone(layout: Layout, change: _Change, reached: _Reached) -> Document | None:
+    """The new document; ``None`` if it cannot be told by reading the reached parts alone.
+
+    Raises:
+        Unreadable: they are no YAML.
+    """
     span, frame = reached.stretch
     # Of several faults in a text the parser finds a forbidden character too early, in a way that depends on where it begins.
     if frame is None or NOT_PRINTABLE.search(change.text, span.start, span.end):
@@ -151,8 +180,6 @@ def _read_again(layout: Layout, change: _Change, reached: _Reached) -> Document 
         read = read_stretch(change.text, reached.stretch)
     except NotAlone:
         return None
-    except Unreadable:
-        return _broken(layout, change, reached)
     return Document(change.text, _spliced(layout, change, reached, read.parts), whole=False)
 
 

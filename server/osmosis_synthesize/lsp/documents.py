@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from osmosis_synthesize.document import Document, carried_over, parse, reparse
+from osmosis_synthesize.document import Document, carried_over, parse, reparse, reparse_quickly
 from osmosis_synthesize.document.model import Problem
-from osmosis_synthesize.text import TextEdit
+from osmosis_synthesize.text import Span, TextEdit
 
 _KEPT: Final = 64
 """How many files are remembered. A request looks at those of one folder and of its parents."""
@@ -28,6 +29,8 @@ class _Known:
     """The same, or while that is no YAML, what there was before, as far as it still makes sense."""
     pending: list[TextEdit] = field(default_factory=list[TextEdit])
     """What was typed since then; each edit refers to the text that the one before it has left."""
+    taken: int = 0
+    """How many of these somebody is reading: they stay as they are."""
 
 
 class Documents:
@@ -44,8 +47,12 @@ class Documents:
         known = self._known.get(path)
         if known is None:
             return
-        known.pending.append(edit)
-        if len(known.pending) > _AT_ONCE:
+        joined = _joined(known.pending[-1], edit) if len(known.pending) > known.taken else None
+        if joined is not None:
+            known.pending = [*known.pending[:-1], joined]
+        elif len(known.pending) < _AT_ONCE:
+            known.pending = [*known.pending, edit]
+        else:
             del self._known[path]
 
     def read(self, path: Path, text: str) -> Document:
@@ -54,9 +61,28 @@ class Documents:
         Of a text that is no YAML for the moment it has what is left of the last slots, and nothing can be written into it.
         """
         known = self._known.get(path)
-        if known is None or (known := _caught_up(known, text)) is None:
+        if known is None or (known := _caught_up(known, text, reparse)) is None:
             document = parse(text)
             known = _Known(document, document)
+        return self._remember(path, known)
+
+    def at_hand(self, path: Path, text: str) -> Document | None:
+        """What :meth:`read` gives, if that takes no more than reading the entries that were edited."""
+        known = self._known.get(path)
+        known = _caught_up(known, text, reparse_quickly) if known is not None else None
+        return self._remember(path, known) if known is not None else None
+
+    def reader(self) -> Callable[[Path, str], Document]:
+        """:meth:`read` for whoever works on the texts as they are now, while they are edited further."""
+        now = {path: known.shown for path, known in list(self._known.items()) if not known.pending}
+
+        def read(path: Path, text: str) -> Document:
+            document = now.get(path)
+            return document if document is not None and document.text == text else self.read(path, text)
+
+        return read
+
+    def _remember(self, path: Path, known: _Known) -> Document:
         self._known[path] = known
         while len(self._known) > _KEPT:
             self._known.popitem(last=False)
@@ -75,18 +101,29 @@ class Documents:
         known = self._known.get(path)
         return known.read.problems if known is not None else ()
 
-    def is_known(self, path: Path, text: str) -> bool:
-        """Whether :meth:`read` has its answer at hand."""
-        known = self._known.get(path)
-        return known is not None and not known.pending and known.read.text == text
 
-
-def _caught_up(known: _Known, text: str) -> _Known | None:
-    """What is known, with the pending edits made; ``None`` if that does not give ``text``."""
+def _caught_up(known: _Known, text: str, reread: Callable[[Document, TextEdit], Document | None]) -> _Known | None:
+    """What is known, with the pending edits made; ``None`` if that does not give ``text``, or cannot be read so."""
     document, shown = known.read, known.shown
-    for edit in list(known.pending):
-        if edit.span.end > len(document.text):
+    made = known.pending
+    known.taken = len(made)
+    for edit in made:
+        new = reread(document, edit) if edit.span.end <= len(document.text) else None
+        if new is None:
             return None
-        before, document = document, reparse(document, edit)
-        shown = carried_over(before, edit) if document.broken else document
-    return _Known(document, shown) if document.text == text else None
+        shown = carried_over(document, edit) if new.broken else new
+        document = new
+    if document.text != text:
+        return None
+    return _Known(document, shown, known.pending[len(made) :])
+
+
+def _joined(first: TextEdit, then: TextEdit) -> TextEdit | None:
+    """Two edits, the second of the text that the first has left, as one; ``None`` if they do not touch."""
+    start, end = first.span.start, first.span.start + len(first.new_text)
+    if then.span.start > end or then.span.end < start:
+        return None
+    before = first.new_text[: max(then.span.start - start, 0)]
+    behind = first.new_text[then.span.end - start :] if then.span.end < end else ""
+    span = Span(min(start, then.span.start), first.span.end + max(then.span.end - end, 0))
+    return TextEdit(span, before + then.new_text + behind)

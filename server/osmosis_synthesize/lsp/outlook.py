@@ -12,7 +12,8 @@ from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way
 from osmosis_synthesize.manifest.staleness import staleness
 from osmosis_synthesize.names import short_name
@@ -55,7 +56,8 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
     changed = member.stale.get(path, ()) != stale
     member.stale[path] = stale
     shown = time.monotonic()
-    for gaps in by_node(reading.gaps).values():
+    nodes = await session.worker.do(lambda: by_node(reading.gaps))
+    for gaps in nodes.values():
         ways = await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))
         known = member.ways.get(path, {})
         if any(known.get(gap) != way for gap, way in ways.items()):
@@ -64,8 +66,10 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
         if changed and time.monotonic() - shown >= _SHOWN_EVERY:
             yield
             changed, shown = False, time.monotonic()
-    there = {gap.id for gap in reading.gaps}
-    member.ways[path] = {gap: way for gap, way in member.ways.get(path, {}).items() if gap in there}
+    there = {gap.id for gaps in nodes.values() for gap in gaps}
+    gone = member.ways.get(path, {}).keys() - there
+    if gone:
+        member.ways[path] = {gap: way for gap, way in member.ways[path].items() if gap not in gone}
     if changed:
         yield
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
 from lsprotocol import types
 
-from osmosis_synthesize.document import Document
-from osmosis_synthesize.document.model import Entry, Problem
 from osmosis_synthesize.engine.call import Caller
-from osmosis_synthesize.engine.gaps import Survey
-from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.engine.entry_gaps import EntrySurvey
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
@@ -25,67 +21,21 @@ from osmosis_synthesize.lsp.jobs import Jobs, Run, Worker
 from osmosis_synthesize.lsp.language_model import ask_editor
 from osmosis_synthesize.lsp.messages import Choice
 from osmosis_synthesize.lsp.protocol import Protocol
+from osmosis_synthesize.lsp.reading import Reading, Surveyor
+from osmosis_synthesize.lsp.sheet import Item, Sheet, Told
 from osmosis_synthesize.lsp.texts import OpenText, Texts
-from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way, Workspace, is_schema_file, view
-from osmosis_synthesize.names import EntryKey
-from osmosis_synthesize.project import Project, Request
+from osmosis_synthesize.lsp.workspace import Member, Ready, Way, Workspace, is_schema_file, view
+from osmosis_synthesize.project import Project
 from osmosis_synthesize.providers import registry
 from osmosis_synthesize.providers.base import Provider, ProviderConfig
 from osmosis_synthesize.providers.editor import EditorProvider
 from osmosis_synthesize.store import Store
 
-_PARSED_AT_ONCE: Final = 100_000
+_READ_AT_ONCE: Final = 100_000
 """Characters up to which a text is parsed where it is needed: some 20 ms. Longer ones go to the worker."""
 
-
-@dataclass(frozen=True)
-class Reading:
-    """An open schema file at one version, and what was found in it."""
-
-    text: OpenText
-    member: Member
-    ready: Ready
-    project: Project
-    """With the open texts as they were then."""
-    document: Document
-    problems: tuple[Problem, ...]
-    """Of the text itself; one that is no YAML shows what is left of its last slots."""
-    survey: Survey
-
-    @property
-    def gaps(self) -> tuple[Gap, ...]:
-        """The gaps, in the order of the file."""
-        return self.survey.gaps
-
-    @property
-    def ways(self) -> Mapping[GapId, Way]:
-        """How they would be filled, as far as that has been worked out."""
-        return self.member.ways.get(self.text.path, {})
-
-    @cached_property
-    def _gaps_by_key(self) -> Mapping[EntryKey, list[Gap]]:
-        gaps: dict[EntryKey, list[Gap]] = {}
-        for gap in self.gaps:
-            gaps.setdefault(gap.key, []).append(gap)
-        return gaps
-
-    def gaps_of(self, key: EntryKey) -> Sequence[Gap]:
-        """The gaps of one entry; a model's own are not those of its versions."""
-        return self._gaps_by_key.get(key, ())
-
-    def entry_at(self, offset: int) -> Entry | None:
-        """The innermost entry on whose lines ``offset`` lies."""
-        line = self.document.lines.line_of(offset)
-        found = None
-        for entry in self.document.entries:
-            lines = self.document.lines
-            if lines.line_of(entry.span.start) <= line <= lines.line_of(entry.span.end):
-                found = entry
-        return found
-
-    def gap(self, key: EntryKey, column: str | None) -> Gap | None:
-        """The gap of an entry or of one of its columns, by name."""
-        return next((gap for gap in self.gaps_of(key) if gap.column == column), None)
+_SURVEYED_AT_ONCE: Final = 20
+"""Entries up to which gaps are looked for where they are needed."""
 
 
 class Session:
@@ -112,7 +62,10 @@ class Session:
         """The client will be told in a moment how things are."""
         self.status_told: object = None
         """What it was told last."""
+        self.told: Final = dict[str, Told]()
+        """The diagnostics of each open schema file, as they were last made."""
         self._readings: Final = dict[str, Reading]()
+        self._sheets: Final = dict[tuple[str, str], Sheet]()
         self._told: Final = set[str]()
 
     @cached_property
@@ -123,29 +76,53 @@ class Session:
     async def read(self, uri: str) -> Reading | None:
         """An open schema file as it is now; ``None`` if it is none, or its project is not loaded (yet)."""
         while (text := self.texts.get(uri)) is not None:
-            if len(text.text) > _PARSED_AT_ONCE and not self.documents.is_known(text.path, text.text):
-                await self.worker.do(partial(self.documents.read, text.path, text.text))
-                continue
-            return self._read(text)
+            member = self.workspace.member_of(text.path)
+            if member is None or not isinstance(member.state, Ready):
+                return None
+            ready = member.state
+            known = self._readings.get(uri)
+            if known is not None and known.text is text and known.ready is ready:
+                return known
+            if known is None or known.ready is not ready:
+                known = None
+                if not is_schema_file(ready.project, text.path):
+                    return None
+            read = partial(self._read, text, member, ready, self.refreshed(ready.project), known)
+            reading = read(at_once=True) or await self.worker.do(partial(read, at_once=False))
+            if reading is not None and self.texts.get(uri) is text and member.state is ready:
+                self._readings[uri] = reading
+                return reading
         return None
 
-    def _read(self, text: OpenText) -> Reading | None:
-        member = self.workspace.member_of(text.path)
-        if member is None or not isinstance(member.state, Ready):
+    def _read(
+        self, text: OpenText, member: Member, ready: Ready, project: Project, known: Reading | None, *, at_once: bool
+    ) -> Reading | None:
+        """The reading; ``None`` if that takes long and is wanted at once."""
+        read = self.documents.at_hand if at_once and len(text.text) > _READ_AT_ONCE else self.documents.read
+        document = read(text.path, text.text)
+        if document is None:
             return None
-        ready = member.state
-        known = self._readings.get(text.uri)
-        if known is not None and known.text is text and known.ready is ready:
-            return known
-        if not is_schema_file(ready.project, text.path):
+        surveyor = Surveyor(ready, text, known)
+        if at_once and surveyor.new(document) > _SURVEYED_AT_ONCE:
             return None
-        project = self.refreshed(ready.project)
-        document = self.documents.read(text.path, text.text)
-        survey = project.survey(Request((text.path,)), with_manifest=ready.has_manifest)
-        reading = self._readings[text.uri] = Reading(
-            text, member, ready, project, document, self.documents.problems(text.path), survey
-        )
-        return reading
+        entries = surveyor.survey(document)
+        return Reading(text, member, ready, project, document, self.documents.problems(text.path), entries)
+
+    async def draw(
+        self,
+        uri: str,
+        feature: str,
+        make: Callable[[Session, Reading, EntrySurvey, Sequence[Way | None]], Iterable[Item]],
+    ) -> tuple[Reading, str] | None:
+        """What a feature says of the entries of an open schema file as it is now, as JSON without brackets."""
+        while (reading := await self.read(uri)) is not None:
+            sheet = self._sheets.get((uri, feature))
+            if sheet is None:
+                sheet = self._sheets[uri, feature] = Sheet(partial(make, self), self.abilities.encoding)
+            if sheet.new(reading) <= _SURVEYED_AT_ONCE:
+                return reading, sheet.draw(reading)
+            await self.worker.do(partial(sheet.draw, reading))
+        return None
 
     def refreshed(self, project: Project) -> Project:
         """The project with the open texts as they are now, and nothing edited."""
@@ -193,6 +170,9 @@ class Session:
     def forget(self, uri: str) -> None:
         """A document was closed."""
         self._readings.pop(uri, None)
+        self.told.pop(uri, None)
+        for key in [key for key in self._sheets if key[0] == uri]:
+            del self._sheets[key]
 
     def tell(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show the user a message; the same one only once."""

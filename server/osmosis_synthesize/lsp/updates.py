@@ -167,13 +167,13 @@ def did_close(session: Session, params: types.DidCloseTextDocumentParams) -> Non
     uri = params.text_document.uri
     session.jobs.stop(("outlook", uri))
     session.jobs.stop(("diagnostics", uri))
-    session.forget(uri)
     text = session.texts.drop(uri)
     if text is None:
         return
     status.changed(session)
     if not session.abilities.pull_diagnostics:
-        diagnostics.send(session, uri, ())
+        diagnostics.withdraw(session, uri)
+    session.forget(uri)
     member = session.workspace.member_of(text.path)
     if member is not None:
         member.forget(text.path)

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from osmosis_synthesize.cost.money import show
-from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Unfilled, Upstream, Waiting
+from osmosis_synthesize.document.model import Slot
+from osmosis_synthesize.engine.model import PlannedCall, Proposal, Unfilled, Upstream, Waiting
 from osmosis_synthesize.lsp.workspace import Way
+from osmosis_synthesize.names import short_name
 
 
 def count(number: int, noun: str) -> str:
@@ -23,12 +25,13 @@ def money(amount: Decimal | None) -> str:
     return f"about {show(amount)}" if amount else "at no cost"
 
 
-def lacks(gap: Gap) -> str:
-    """What is missing."""
-    text = gap.slot.text if gap.slot is not None else None
-    if text is not None and text.strip():
-        return f"`{gap.label}` has only a placeholder for a description"
-    return f"`{gap.label}` has no description"
+def lacks(unique_id: str, slot: Slot) -> str:
+    """What is missing where a slot is a gap of this node."""
+    name = short_name(unique_id)
+    label = name if slot.column is None else f"{name}.{slot.column}"
+    if slot.text is not None and slot.text.strip():
+        return f"`{label}` has only a placeholder for a description"
+    return f"`{label}` has no description"
 
 
 def filled_by(way: Way) -> str:

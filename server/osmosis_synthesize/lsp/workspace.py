@@ -149,7 +149,7 @@ class Workspace:
 
 def view(project: Project, buffers: Mapping[Path, str], documents: Documents) -> Project:
     """The project with the open texts in place of their files, as it is now; edits to it touch nothing else."""
-    return project.with_drafts(Drafts(buffers, read=documents.read))
+    return project.with_drafts(Drafts(buffers, read=documents.reader()))
 
 
 def is_schema_file(project: Project, path: Path) -> bool:

@@ -241,7 +241,7 @@ class _Offers:
             yield from self._several(selected)
         yield from self._described()
         yield from self._entry()
-        if self.view.is_schema_file and self.view.gaps:
+        if self.view.is_schema_file and self.view.ids:
             yield from self._file()
 
     def _one(self, gap: Gap) -> Iterator[types.CodeAction]:
@@ -324,8 +324,8 @@ class _Offers:
             yield self._later(Columns(self.view.uri, title, home.node.unique_id), kind=QUICK_FIX)
 
     def _file(self) -> Iterator[types.CodeAction]:
-        known = _tally(_File(self.view.gaps, self.view.ways))
-        total = len(self.view.gaps)
+        known = _tally(_File(self.view.ids, self.view.ways))
+        total = len(self.view.ids)
         uri = self.view.uri
         if known.inherited:
             title = f"Inherit {count(known.inherited, 'description')} in this file"
@@ -436,23 +436,23 @@ class _Tally:
 class _File:
     """The gaps of a file and their outlook, known again by being the same ones: a large file is counted but once."""
 
-    def __init__(self, gaps: Sequence[Gap], ways: Mapping[GapId, Way]) -> None:
-        self.gaps: Final = gaps
+    def __init__(self, ids: Sequence[GapId], ways: Mapping[GapId, Way]) -> None:
+        self.ids: Final = ids
         self.ways: Final = ways
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _File) and other.gaps is self.gaps and other.ways is self.ways
+        return isinstance(other, _File) and other.ids is self.ids and other.ways is self.ways
 
     def __hash__(self) -> int:
-        return hash((id(self.gaps), id(self.ways)))
+        return hash((id(self.ids), id(self.ways)))
 
 
 @lru_cache(maxsize=16)
 def _tally(file: _File) -> _Tally:
     inherited = free = 0
     calls: dict[int, PlannedCall] = {}
-    for gap in file.gaps:
-        way = file.ways.get(gap.id)
+    for gap in file.ids:
+        way = file.ways.get(gap)
         if isinstance(way, Proposal):
             free += 1
             inherited += way.origin == "inherited"

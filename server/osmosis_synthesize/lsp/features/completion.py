@@ -24,7 +24,8 @@ from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Target, plain
 from osmosis_synthesize.lsp.outlook import plan_now
 from osmosis_synthesize.lsp.progress import Progress
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import filled_by
 from osmosis_synthesize.lsp.workspace import Way, label_of
 from osmosis_synthesize.text import Span

@@ -12,7 +12,8 @@ from lsprotocol import types
 from osmosis_synthesize.document.model import Slot
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.features import views
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.manifest.model import Node
 from osmosis_synthesize.project import Project
 from osmosis_synthesize.text import LineIndex, Span

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import msgspec
 from lsprotocol import types
 
 from osmosis_synthesize.document.model import Entry
+from osmosis_synthesize.engine.entry_gaps import EntrySurvey
 from osmosis_synthesize.engine.gaps import relative
-from osmosis_synthesize.lsp import convert
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.protocol import Json
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
+from osmosis_synthesize.lsp.sheet import Item, Told
 from osmosis_synthesize.lsp.wording import count, filled_by, lacks, summed
-from osmosis_synthesize.text import PositionEncoding
+from osmosis_synthesize.lsp.workspace import Way
+from osmosis_synthesize.text import LineIndex, PositionEncoding, Span
 
 SOURCE: Final = "osmosis"
 MISSING: Final = "missing-description"
@@ -23,118 +29,109 @@ UNREADABLE: Final = "unreadable"
 _MOST_NAMED: Final = 3
 
 
-async def pull(session: Session, params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
-    """What is to be said about a document now."""
-    return types.RelatedFullDocumentDiagnosticReport(items=await diagnose(session, params.text_document.uri))
+_NOTHING: Final = "[]"
+
+_NUMBERS: Final = itertools.count(1)
+
+
+async def pull(session: Session, params: types.DocumentDiagnosticParams) -> object:
+    """What is to be said about a document now; in a word, if that is what the client has."""
+    told = await diagnose(session, params.text_document.uri)
+    if told is None:
+        return types.RelatedFullDocumentDiagnosticReport(items=[])
+    if told.result_id == params.previous_result_id:
+        return types.RelatedUnchangedDocumentDiagnosticReport(told.result_id)
+    return Json(f'{{"kind":"full","resultId":"{told.result_id}","items":{told.items}}}')
 
 
 async def publish(session: Session, uri: str) -> None:
-    """Send it, to a client that does not ask."""
-    items = await diagnose(session, uri)
-    text = session.texts.get(uri)
-    if text is not None:
-        send(session, uri, items, text.version)
+    """Send it, to a client that does not ask; what it has already is not sent again.
+
+    So it is sent without a version: some clients drop what is meant for another one than they have by then.
+    """
+    before = session.told.get(uri)
+    told = await diagnose(session, uri)
+    if told is not before and session.texts.get(uri) is not None:
+        _send(session, uri, told.items if told is not None else _NOTHING)
 
 
-def send(session: Session, uri: str, items: Sequence[types.Diagnostic], version: int | None = None) -> None:
-    """Replace what the client shows for a document."""
-    session.protocol.notify(
-        types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, types.PublishDiagnosticsParams(uri, list(items), version)
-    )
+def withdraw(session: Session, uri: str) -> None:
+    """Have a client that does not ask show nothing any more for a document."""
+    if session.told.pop(uri, None) is not None:
+        _send(session, uri, _NOTHING)
 
 
-async def diagnose(session: Session, uri: str) -> list[types.Diagnostic]:
-    """The diagnostics of an open schema file, in its order; none for any other document."""
-    reading = await session.read(uri)
-    if reading is None:
-        return []
-    marks = _Marks(session, reading)
-    return [*marks.problems(), *marks.manifest(), *marks.gaps(), *marks.unknown()]
+def _send(session: Session, uri: str, items: str) -> None:
+    params = Json(f'{{"uri":{msgspec.json.encode(uri).decode()},"diagnostics":{items}}}')
+    session.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, params)
 
 
-class _Marks:
-    def __init__(self, session: Session, reading: Reading) -> None:
-        self.reading = reading
-        self.encoding: PositionEncoding = session.abilities.encoding
-        severity = session.configuration.severity
-        self.severity = None if severity == "off" else types.DiagnosticSeverity[severity.capitalize()]
+async def diagnose(session: Session, uri: str) -> Told | None:
+    """The diagnostics of an open schema file; ``None`` for any other document."""
+    drawn = await session.draw(uri, SOURCE, _of_entry)
+    if drawn is None:
+        session.told.pop(uri, None)
+        return None
+    reading, of_entries = drawn
+    of_all = ",".join(msgspec.json.encode(item).decode() for item in _of_document(session, reading))
+    items = f"[{of_all}{',' if of_all and of_entries else ''}{of_entries}]"
+    told = session.told.get(uri)
+    if told is None or told.items != items:
+        told = session.told[uri] = Told(items, str(next(_NUMBERS)))
+    return told
 
-    def problems(self) -> Iterator[types.Diagnostic]:
-        for problem in self.reading.problems:
-            yield self._mark(
-                problem.span.start,
-                problem.span.end,
-                problem.message,
-                UNREADABLE,
-                types.DiagnosticSeverity.Information,
-            )
 
-    def manifest(self) -> Iterator[types.Diagnostic]:
-        stale = self.reading.member.stale.get(self.reading.text.path, ())
-        if stale:
-            names = ", ".join(stale[:_MOST_NAMED]) + (", …" if len(stale) > _MOST_NAMED else "")
-            message = (
-                f"The manifest is older than {count(len(stale), 'node')} of this file ({names}). Run `dbt parse`, "
-                "or `dbt compile` where compiled SQL matters."
-            )
-            yield self._mark(0, 0, message, STALE, types.DiagnosticSeverity.Information)
-
-    def gaps(self) -> Iterator[types.Diagnostic]:
-        if self.severity is None:
-            return
-        ways = self.reading.ways
-        for gap in self.reading.gaps:
-            if gap.slot is None:
-                continue
-            way = ways.get(gap.id)
-            message = lacks(gap) + (f": {filled_by(way)}" if way is not None else "")
-            data = {"node": gap.unique_id, "column": gap.column}
-            span = gap.slot.name_span
-            yield self._mark(span.start, span.end, message, MISSING, self.severity, data)
-        for entry in self.reading.document.entries:
-            gaps = [gap for gap in self.reading.gaps_of(entry.key) if gap.column is not None]
-            if len(gaps) > 1:
-                known = summed(way for gap in gaps if (way := ways.get(gap.id)) is not None)
-                message = f"{len(gaps)} columns of `{entry.key}` have no description" + (
-                    f": {known}" if known else ""
-                )
-                yield self._mark(entry.name_span.start, entry.name_span.end, message, MISSING, self.severity)
-
-    def unknown(self) -> Iterator[types.Diagnostic]:
-        reading = self.reading
-        if not reading.ready.has_manifest:
-            return
-        project = reading.project
-        path = relative(reading.text.path, project.root)
-        for entry in reading.document.entries:
-            if not self._is_known(entry, path):
-                message = f"The manifest does not know `{entry.key}`. If it is no slip, run `dbt parse`."
-                span = entry.name_span
-                yield self._mark(span.start, span.end, message, UNKNOWN_NODE, types.DiagnosticSeverity.Information)
-
-    def _is_known(self, entry: Entry, path: str) -> bool:
-        project = self.reading.project
-        if entry.slot is None:  # one of a model's versions, which the model's own entry answers for
-            return True
-        return bool(project.index.find(entry.key, package=project.layout.name, path=path))
-
-    def _mark(
-        self,
-        start: int,
-        end: int,
-        message: str,
-        code: str,
-        severity: types.DiagnosticSeverity,
-        data: object = None,
-    ) -> types.Diagnostic:
-        lines = self.reading.document.lines
-        return types.Diagnostic(
-            range=types.Range(
-                convert.position(start, lines, self.encoding), convert.position(end, lines, self.encoding)
-            ),
-            message=message,
-            severity=severity,
-            code=code,
-            source=SOURCE,
-            data=data,
+def _of_document(session: Session, reading: Reading) -> Iterator[object]:
+    """What is wrong with the text, and with what is known of it."""
+    lines, encoding = reading.document.lines, session.abilities.encoding
+    for problem in reading.problems:
+        fields = _fields(problem.message, UNREADABLE, types.DiagnosticSeverity.Information)
+        yield {"range": _range(problem.span, lines, encoding), **fields}
+    stale = reading.member.stale.get(reading.text.path, ())
+    if stale:
+        names = ", ".join(stale[:_MOST_NAMED]) + (", …" if len(stale) > _MOST_NAMED else "")
+        message = (
+            f"The manifest is older than {count(len(stale), 'node')} of this file ({names}). Run `dbt parse`, "
+            "or `dbt compile` where compiled SQL matters."
         )
+        fields = _fields(message, STALE, types.DiagnosticSeverity.Information)
+        yield {"range": _range(Span(0, 0), lines, encoding), **fields}
+
+
+def _range(span: Span, lines: LineIndex, encoding: PositionEncoding) -> object:
+    ends = lines.position(span.start, encoding), lines.position(span.end, encoding)
+    return {name: {"line": end.line, "character": end.character} for name, end in zip(_ENDS, ends, strict=True)}
+
+
+_ENDS: Final = ("start", "end")
+
+
+def _of_entry(session: Session, reading: Reading, survey: EntrySurvey, ways: Sequence[Way | None]) -> Iterator[Item]:
+    entry = survey.entry
+    severity = session.configuration.severity
+    if severity != "off":
+        shown = types.DiagnosticSeverity[severity.capitalize()]
+        for (unique_id, slot), way in zip(survey.missing, ways, strict=True):
+            message = lacks(unique_id, slot) + (f": {filled_by(way)}" if way is not None else "")
+            data = {"node": unique_id, "column": slot.column}
+            yield Item(slot.name_span, {**_fields(message, MISSING, shown), "data": data})
+        columns = [way for missing, way in zip(survey.missing, ways, strict=True) if missing.slot.column is not None]
+        if len(columns) > 1:
+            known = summed(way for way in columns if way is not None)
+            message = f"{len(columns)} columns of `{entry.key}` have no description" + (f": {known}" if known else "")
+            yield Item(entry.name_span, _fields(message, MISSING, shown))
+    if reading.ready.has_manifest and not _is_known(reading, entry):
+        message = f"The manifest does not know `{entry.key}`. If it is no slip, run `dbt parse`."
+        yield Item(entry.name_span, _fields(message, UNKNOWN_NODE, types.DiagnosticSeverity.Information))
+
+
+def _is_known(reading: Reading, entry: Entry) -> bool:
+    project = reading.project
+    if entry.slot is None:  # one of a model's versions, which the model's own entry answers for
+        return True
+    path = relative(reading.text.path, project.root)
+    return bool(project.index.find(entry.key, package=project.layout.name, path=path))
+
+
+def _fields(message: str, code: str, severity: types.DiagnosticSeverity) -> dict[str, object]:
+    return {"message": message, "severity": severity.value, "code": code, "source": SOURCE}

@@ -14,7 +14,8 @@ from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.features.definition import DOC, Found, column_at, computed, doc_call_at, located
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.names import fold
 from osmosis_synthesize.project import Project
 from osmosis_synthesize.text import LineIndex, Span

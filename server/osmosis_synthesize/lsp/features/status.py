@@ -51,7 +51,7 @@ async def status(session: Session) -> Status:
     gaps = 0
     for text in session.texts:
         reading = await session.read(text.uri)
-        gaps += len(reading.gaps) if reading is not None else 0
+        gaps += len(reading.ids) if reading is not None else 0
     ledger = Ledger(session.store)
     spent = ledger.spend(since=session.started)
     return Status(

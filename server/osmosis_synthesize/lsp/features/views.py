@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +15,8 @@ from osmosis_synthesize.engine.descriptions import Descriptions, Located
 from osmosis_synthesize.engine.gaps import gap_at, latest, relative
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.lsp import convert
-from osmosis_synthesize.lsp.session import Reading, Session
+from osmosis_synthesize.lsp.reading import Reading
+from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.texts import OpenText
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Member, Ready, Way
 from osmosis_synthesize.manifest.lineage.places import Places, places_in
@@ -73,8 +73,8 @@ class View:
     uri: str
     project: Project
     """With the texts as they were then."""
-    gaps: Sequence[Gap]
-    """All of the document's; of a node's file, those of its entry."""
+    ids: Sequence[GapId]
+    """All gaps of the document; of a node's file, those of its entry."""
     ways: Mapping[GapId, Way]
     selected: Sequence[Gap]
     """Those in the selection, or at the cursor."""
@@ -108,7 +108,7 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
     entry = document.entry_at(start)
     if entry is not None and entry.slot is None:  # a version, whose model's entry answers for it
         entry = document.entry(EntryKey(entry.key.resource_type, entry.key.name)) or entry
-    selected = _between(reading, lines.line_of(start), lines.line_of(end))
+    selected = reading.gaps_on(lines.line_of(start), lines.line_of(end))
     if not selected and slot is not None and (gap := reading.gap(slot.key, slot.column)) is not None:
         selected = [gap]
     keys = [entry.key] if entry is not None else []
@@ -119,23 +119,13 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
     return View(
         reading.text.uri,
         reading.project,
-        reading.gaps,
+        reading.ids,
         reading.ways,
         selected,
         [gap for key in keys for gap in reading.gaps_of(key)],
         Home(node, path, document, entry) if node is not None and entry is not None else None,
         Spot(described, path, document, slot) if described is not None and slot is not None else None,
     )
-
-
-def _between(reading: Reading, first: int, last: int) -> Sequence[Gap]:
-    """The gaps whose names stand on some lines; they come in the order of the file."""
-    gaps = reading.gaps
-    return gaps[bisect_left(gaps, first + 1, key=_line) : bisect_right(gaps, last + 1, key=_line)]
-
-
-def _line(gap: Gap) -> int:
-    return gap.line
 
 
 def node_of(reading: Reading, slot: Slot) -> Node | None:
@@ -160,7 +150,18 @@ async def _in_node_file(session: Session, text: OpenText, place: types.Range) ->
     gaps = member.models.get(text.path, ())
     selected = [gap for gap in gaps if gap.column is not None and fold(gap.column) in names]
     ways = member.ways.get(text.path, {})
-    return View(text.uri, project, gaps, ways, selected, gaps, home, spot, is_schema_file=False, output=output)
+    return View(
+        text.uri,
+        project,
+        [gap.id for gap in gaps],
+        ways,
+        selected,
+        gaps,
+        home,
+        spot,
+        is_schema_file=False,
+        output=output,
+    )
 
 
 def project_of(session: Session, path: Path) -> tuple[Member, Project] | tuple[None, None]:
