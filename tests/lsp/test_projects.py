@@ -278,3 +278,20 @@ async def worked_on(server: Wired) -> list[weakref.ref[Any]]:
     await server.quiet()
     assert isinstance(member.state, Ready)
     return [weakref.ref(member.state.project), weakref.ref(member.state.project.index)]
+
+
+async def test_a_client_that_asks_but_cannot_be_told_to_ask_again_is_told_unasked(tmp_path: Path):
+    """As Neovim 0.11: its first question comes before anything is known, and there would be no second one."""
+    demo = copy_demo(tmp_path / "demo")
+    capabilities = full_capabilities()
+    assert capabilities.workspace is not None
+    capabilities.workspace.diagnostics = None
+    editor = Editor()
+    await editor.start(server_environment(tmp_path / "cache"), capabilities=capabilities)
+    assert editor.result.capabilities.diagnostic_provider is None, "or each would be shown twice"
+
+    name = editor.open(demo / RIDERS)
+    await editor.until(
+        lambda: says(list(editor.client.diagnostics.get(name, ())), "inheritable from stg_riders.full_name")
+    )
+    assert await editor.stop() == 0

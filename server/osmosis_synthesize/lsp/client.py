@@ -22,7 +22,7 @@ class Abilities:
     watched_files: bool = False
     """It can be asked to watch files."""
     pull_diagnostics: bool = False
-    diagnostic_refresh: bool = False
+    """It asks for diagnostics, and can be told to ask again. Neovim 0.11 cannot: what it was told first would stay for ever."""
     lens_refresh: bool = False
     progress: bool = False
     document_changes: bool = False
@@ -51,8 +51,8 @@ def abilities_of(capabilities: types.ClientCapabilities, encoding: object) -> Ab
         configuration=bool(_at(capabilities, "workspace.configuration")),
         configuration_changes=bool(_at(capabilities, "workspace.did_change_configuration.dynamic_registration")),
         watched_files=bool(_at(capabilities, "workspace.did_change_watched_files.dynamic_registration")),
-        pull_diagnostics=_at(capabilities, "text_document.diagnostic") is not None,
-        diagnostic_refresh=bool(_at(capabilities, "workspace.diagnostics.refresh_support")),
+        pull_diagnostics=_at(capabilities, "text_document.diagnostic") is not None
+        and bool(_at(capabilities, "workspace.diagnostics.refresh_support")),
         lens_refresh=bool(_at(capabilities, "workspace.code_lens.refresh_support")),
         progress=bool(_at(capabilities, "window.work_done_progress")),
         document_changes=bool(_at(edit, "document_changes")),

@@ -13,6 +13,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.protocol import JsonRPCResponseMessage, LanguageServerProtocol
 
 from osmosis_synthesize.errors import OsmosisError
+from osmosis_synthesize.lsp.client import abilities_of
 from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION
 from osmosis_synthesize.lsp.tracing import Trace
 
@@ -73,6 +74,8 @@ class Protocol(LanguageServerProtocol):
     def _initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
         """Say which version of our own messages is spoken, before anything else is."""
         result = yield from self.lsp_initialize(params)
+        if not abilities_of(params.capabilities, None).pull_diagnostics:
+            result.capabilities.diagnostic_provider = None  # they are sent, and would be shown twice
         result.capabilities.experimental = {"osmosis": {"protocolVersion": PROTOCOL_VERSION}}
         return result
 

@@ -226,7 +226,7 @@ async def announce(session: Session, uris: Iterable[str]) -> None:
 
 
 async def _refresh(session: Session) -> None:
-    if session.abilities.pull_diagnostics and session.abilities.diagnostic_refresh:
+    if session.abilities.pull_diagnostics:
         await _ask(session, types.WORKSPACE_DIAGNOSTIC_REFRESH, None)
     if session.abilities.lens_refresh:
         await _ask(session, types.WORKSPACE_CODE_LENS_REFRESH, None)
