@@ -64,6 +64,7 @@ _MODULES = {
     "new_schema_file": "editor",
     "parse": "reader",
     "reparse": "rereading",
+    "reparse_quickly": "rereading",
 }
 """Where what has another home than ``model`` is defined."""
 
