@@ -1,26 +1,32 @@
 /** What a command of the palette acts on: the column, the model or the file at the cursor. */
 
 import * as vscode from "vscode";
-import type { Target } from "./messages";
+import type { Commands, Target } from "./messages";
 
-const GENERATE_COLUMN = "osmosis.generateColumn";
 const GENERATE_MODEL = "osmosis.generateModel";
 
-/** The target of a `generate…` command; undefined where there is nothing of the kind, which the user is told. */
-export async function targetOf(command: string): Promise<Target | undefined> {
+/** What the commands are for that act on something at the cursor; all others act on the file. */
+const AT_CURSOR: Partial<Record<keyof Commands, string>> = {
+  "osmosis.generateColumn": "column for which a description could be generated",
+  "osmosis.generateModel": "model for which descriptions could be generated",
+  "osmosis.rewrite": "description that could be rewritten",
+};
+
+/** The target of a command; undefined where there is nothing of the kind, which the user is told. */
+export async function targetOf(command: keyof Commands): Promise<Target | undefined> {
   const editor = vscode.window.activeTextEditor;
   if (editor === undefined) {
-    void vscode.window.showInformationMessage("Open a schema file or a model first: the command acts on what is at the cursor.");
+    void vscode.window.showInformationMessage("Open a schema file or a model first: the command acts on what is there.");
     return undefined;
   }
-  if (command !== GENERATE_COLUMN && command !== GENERATE_MODEL) {
+  const wanted = AT_CURSOR[command];
+  if (wanted === undefined) {
     return { uri: editor.document.uri.toString() };
   }
-  const found = (await fromActions(editor, command)) ?? (command === GENERATE_MODEL ? await fromLenses(editor) : undefined);
+  const lens = command === GENERATE_MODEL ? await fromLenses(editor) : undefined;
+  const found = lens ?? (await fromActions(editor, command));
   if (found === undefined) {
-    const what = command === GENERATE_COLUMN ? "column" : "model";
-    void vscode.window.showInformationMessage(`There is no ${what} at the cursor for which a description has to be generated.`);
-    return undefined;
+    void vscode.window.showInformationMessage(`There is no ${wanted} at the cursor.`);
   }
   return found;
 }

@@ -9,6 +9,8 @@ export interface Commands {
   readonly "osmosis.generateModel": { readonly argument: Target; readonly result: Outcome };
   readonly "osmosis.generateFile": { readonly argument: Target; readonly result: Outcome };
   readonly "osmosis.generateProject": { readonly argument: Target; readonly result: Outcome };
+  readonly "osmosis.rewrite": { readonly argument: Target; readonly result: Outcome };
+  readonly "osmosis.accept": { readonly argument: Target; readonly result: number };
   readonly "osmosis.preview": { readonly argument: Target; readonly result: Preview };
   readonly "osmosis.propose": { readonly argument: ProposeParams; readonly result: Proposals };
   readonly "osmosis.applyTexts": { readonly argument: ApplyParams; readonly result: Applied };
@@ -113,6 +115,12 @@ export interface Model {
   readonly contextTokens: number | null;
   readonly ready: boolean;
   readonly problem: string | null;
+}
+
+/** One place for a description. */
+export interface Named {
+  readonly node: string;
+  readonly column?: string | null;
 }
 
 /** What a `generate` command did. */
@@ -254,4 +262,5 @@ export interface Target {
   readonly uri: string;
   readonly node?: string | null;
   readonly column?: string | null;
+  readonly only?: readonly Named[];
 }

@@ -41,7 +41,9 @@ async function argumentOf(command: Name, isPaused: boolean): Promise<unknown[] |
     case "osmosis.generateColumn":
     case "osmosis.generateModel":
     case "osmosis.generateFile":
-    case "osmosis.generateProject": {
+    case "osmosis.generateProject":
+    case "osmosis.rewrite":
+    case "osmosis.accept": {
       const target = await targetOf(command);
       return target === undefined ? undefined : [target];
     }
@@ -61,7 +63,10 @@ export function summary(command: Name, result: unknown): string | undefined {
     case "osmosis.generateModel":
     case "osmosis.generateFile":
     case "osmosis.generateProject":
+    case "osmosis.rewrite":
       return outcomeText(result as Outcome);
+    case "osmosis.accept":
+      return `${count(result as number, "description", "descriptions")} accepted.`;
     case "osmosis.pause":
       return result === true ? "Generation is paused: nothing calls a provider." : "Generation goes on.";
     case "osmosis.cacheClear":

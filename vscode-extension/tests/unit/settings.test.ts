@@ -1,0 +1,142 @@
+/** Every setting and every default of package.json, to the server's own code and back. */
+
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { AT_START, initializationOptions, OWN, serverSettings, settingNames } from "../../src/common/settings";
+import { manifest } from "./manifest";
+import { python } from "./server";
+
+const properties = manifest.contributes.configuration.properties;
+const names = settingNames(manifest);
+
+/** A value of each setting that is not its default. */
+const VALUES: Readonly<Record<string, unknown>> = {
+  provider: "anthropic",
+  model: "some-model",
+  temperature: 0.5,
+  maxTokens: 1000,
+  timeout: 12.5,
+  maxRetries: 1,
+  baseUrl: "https://llm.example.com/v1",
+  trustedHosts: ["llm.example.com"],
+  apiVersion: "2024-10-21",
+  deployment: "a-deployment",
+  maxCostPerRun: 0.25,
+  maxCostPerDay: 2,
+  pricing: { "some-model": { input: 0.5, output: 1.5, cached_input: 0.1 } },
+  dryRun: true,
+  cache: false,
+  cacheDir: ".osmosis",
+  concurrency: 3,
+  bulkThreshold: 5,
+  maxSqlChars: 500,
+  placeholders: ["see wiki"],
+  private: ["secret"],
+  styleGuide: "Start with a verb.",
+  language: "French",
+  schemaFile: "schema.yml",
+  provenance: "meta",
+  "diagnostics.severity": "warning",
+  "codeLens.enable": false,
+};
+
+/** What the server makes of what it is sent: names in camel case, values as JSON. */
+const READ = `
+import dataclasses, re
+from decimal import Decimal
+from pathlib import Path
+from osmosis_synthesize.lsp.configuration import read_configuration
+from osmosis_synthesize.settings import Settings, load_settings
+from osmosis_synthesize.settings.fields import FIELDS
+
+def plain(value):
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "_asdict"):
+        return {name: plain(part) for name, part in value._asdict().items()}
+    if hasattr(value, "items"):
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+def camel(name):
+    return re.sub("_(.)", lambda match: match[1].upper(), name)
+
+read = read_configuration(given["settings"], given["options"])
+project = Path(given["project"])
+settings = load_settings(project, overrides=read.overrides, overrides_from="editor", environ={}) if read.overrides else Settings()
+if settings.cache_dir is not None:
+    settings = dataclasses.replace(settings, cache_dir=settings.cache_dir.relative_to(project.resolve()))
+found = {camel(name): plain(getattr(settings, name)) for name in FIELDS}
+found |= {"diagnostics.severity": read.severity, "codeLens.enable": read.code_lens}
+json.dump({"found": found, "problems": read.problems}, sys.stdout)
+`;
+
+interface Answer {
+  readonly found: Readonly<Record<string, unknown>>;
+  readonly problems: readonly string[];
+}
+
+function throughServer(lookup: (name: string) => unknown): Answer {
+  const project = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "osmosis-project-")));
+  return python(READ, { project, settings: serverSettings(names, lookup), options: initializationOptions(lookup) }) as Answer;
+}
+
+describe("settings", () => {
+  it("each of the server's is declared, and nothing is declared that is nobody's", () => {
+    const known = Object.keys(throughServer(() => undefined).found);
+    assert.deepEqual([...known, ...OWN, "dbtCommand"].sort(), [...names].sort());
+  });
+
+  it("each default is the server's", () => {
+    const { found } = throughServer(() => undefined);
+    for (const [name, value] of Object.entries(found)) {
+      // The server names the default provider's own model; another provider has another one.
+      const expected = name === "model" ? null : value;
+      assert.deepEqual(properties[`osmosis.${name}`]?.default, expected, name);
+    }
+  });
+
+  it("each value reaches the server as it was set", () => {
+    const { found, problems } = throughServer((name) => VALUES[name]);
+    assert.deepEqual(problems, []);
+    assert.deepEqual(found, VALUES);
+  });
+
+  it("nothing is sent that the user has not set", () => {
+    assert.deepEqual(serverSettings(names, () => undefined), {});
+    assert.deepEqual(initializationOptions(() => null), {});
+  });
+
+  it("what decides where a key goes, and what names a program, is sent at the start only", () => {
+    const later = serverSettings(names, () => "x");
+    for (const name of [...AT_START, ...OWN]) {
+      assert.ok(!(name in later), name);
+    }
+    assert.deepEqual(Object.keys(initializationOptions(() => "x")), [...AT_START]);
+  });
+
+  it("no workspace can say where a key goes", () => {
+    for (const name of ["baseUrl", "trustedHosts"]) {
+      assert.equal(properties[`osmosis.${name}`]?.scope, "machine", name);
+    }
+  });
+
+  it("what names a program, a host or a provider, or is a budget, has no effect in a workspace that is not trusted", () => {
+    const restricted = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
+    const guarded = [...OWN, ...AT_START, "provider", "model", "apiVersion", "deployment", "maxCostPerRun", "maxCostPerDay", "pricing"];
+    assert.deepEqual([...restricted].sort(), guarded.map((name) => `osmosis.${name}`).sort());
+  });
+
+  it("each has a description that says something, and a default of its type", () => {
+    for (const [name, { type, default: value, markdownDescription }] of Object.entries(properties)) {
+      assert.ok(markdownDescription.length > 20, name);
+      const actual = value === null ? "null" : Array.isArray(value) ? "array" : typeof value;
+      const allowed = [type].flat().map((one) => (one === "integer" ? "number" : one));
+      assert.ok(allowed.includes(actual), name);
+    }
+  });
+});
