@@ -24,6 +24,8 @@ def main(options: argparse.Namespace) -> int:
         if options.accept:
             accepted += project.accept(texts)
         for note in dict.fromkeys(project.notes):
+            if options.all and not options.select:
+                project.forget_gone()
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
     if str(options.json) != "-":

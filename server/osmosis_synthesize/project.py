@@ -454,8 +454,9 @@ class Project:
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record where texts come from that an editor has put in place; a run does so itself.
 
-        Only generated and cached ones are recorded, in the file, and nothing with ``provenance: none``. To be called once the editor has
-        made the edit: a record does no harm if its text is undone, never saved, or changed; the next text takes its place.
+        Only generated and cached ones are recorded, in the file, and nothing with ``provenance: none``. To be called once the
+        editor has made the edit: a record does no harm if its text is undone, never saved, or changed; the next text takes
+        its place.
 
         Raises:
             WriteError: the records could not be written.
@@ -492,18 +493,30 @@ class Project:
         made_from, lineage = self._made_from_if_known() if texts else (None, None)
         return tuple(drifted(texts, made_from, lineage))
 
-    def accept(self, texts: Iterable[Recorded]) -> int:
+    def accept(self, texts: Sequence[Recorded]) -> int:
         """Mark recorded texts as reviewed by a human: as they stand, and with what they would be made from now.
 
-        Gives how many records that changed.
+        Gives how many records that changed. A schema file that is open in an editor is not written.
 
         Raises:
             WriteError: the records could not be written.
         """
         accepted = self._recorder().accept(texts)
-        for _ in self.drafts.flush():
-            pass
+        if any(one.in_meta for one in texts):
+            for _ in self.drafts.flush():
+                pass
         return accepted
+
+    def forget_gone(self) -> None:
+        """Remove the records of what no schema file of the project lists any more, unless one of them cannot be read.
+
+        Raises:
+            WriteError: the records could not be written.
+        """
+        from osmosis_synthesize.recording import gone
+
+        ground = self._ground(Request(whole_project=True), with_manifest=False)
+        self.records.remove(gone(ground, self.records.read()))
 
     @property
     def may_have_records(self) -> bool:

@@ -17,6 +17,7 @@ from osmosis_synthesize.engine.model import Author, Proposal
 from osmosis_synthesize.engine.provenance import (
     META_KEY,
     Made,
+    Place,
     Record,
     Records,
     entry_id,
@@ -142,6 +143,17 @@ def better(found: Record | None, text: str, entry: Entry | None, column: str | N
     return from_meta(beside, entry_id(entry.key, project), column) or found
 
 
+def gone(ground: Ground, records: Records) -> list[Place]:
+    """What records are about and no schema file lists any more; nothing while one of the files cannot be read."""
+    there: set[Place] = set()
+    for path in ground.mentions.files:
+        document = ground.drafts.get(path)
+        if document is None or document.problems:
+            return []
+        there.update(place_of(slot.key, slot.column, ground.layout.name) for slot in document.slots())
+    return [place for place in records if place not in there]
+
+
 def drifted(texts: Sequence[Recorded], now: MadeFrom | None, lineage: Lineages | None) -> Iterator[Drifted]:
     """Those of some texts that a human has edited, or of whose origins something has changed.
 
@@ -226,7 +238,8 @@ class Recorder:
     def accept(self, texts: Iterable[Recorded]) -> int:
         """Mark texts as reviewed, as they stand and with what they would be made from now; gives how many that changed.
 
-        What stands beside its text is changed in the drafts alone.
+        A record beside its text is changed in the drafts alone; where an editor has the file open, it gives way to one in
+        the file of records.
 
         Raises:
             WriteError: the records could not be written.
@@ -245,7 +258,8 @@ class Recorder:
                 made_from=made,
             )
             if new != one.record:
-                (beside if one.in_meta else in_file).append(Kept(one.file, one.key, new))
+                is_free = self._homes.drafts.buffer(one.file) is None
+                (beside if one.in_meta and is_free else in_file).append(Kept(one.file, one.key, new))
         left = self._homes.put_beside(beside)
         self._homes.file.put([one.record for one in (*in_file, *left)])
         return len(beside) + len(in_file)

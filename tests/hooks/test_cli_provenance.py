@@ -149,6 +149,19 @@ def test_nothing_recorded_is_nothing_to_review(shop: Path, call: Call) -> None:
         assert not (shop / ".osmosis").exists()
 
 
+def test_what_is_gone_is_forgotten_when_everything_is_accepted(shop: Path, call: Call) -> None:
+    fill(call)
+    edit(shop / SCHEMA, "name: state", "name: status_in_capitals")
+    call("review", SCHEMA, "--accept")
+    assert [line["column"] for line in lines(shop)] == ["state"]
+    (shop / "models/broken.yml").write_text("models: [", "utf-8")
+    call("review", "--all", "--accept")
+    assert [line["column"] for line in lines(shop)] == ["state"]
+    (shop / "models/broken.yml").unlink()
+    call("review", "--all", "--accept")
+    assert lines(shop) == []
+
+
 # --- a human's text ----------------------------------------------------------------------------------------------
 
 
