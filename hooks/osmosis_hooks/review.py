@@ -23,9 +23,9 @@ def main(options: argparse.Namespace) -> int:
         listed += waiting
         if options.accept:
             accepted += project.accept(texts)
-        for note in dict.fromkeys(project.notes):
             if options.all and not options.select:
                 project.forget_gone()
+        for note in dict.fromkeys(project.notes):
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
     if str(options.json) != "-":
