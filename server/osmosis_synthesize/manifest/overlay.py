@@ -45,6 +45,12 @@ def empty(path: Path, *, project_name: str, adapter_type: str, catalog: Catalog 
     )
 
 
+def with_metadata(index: Index, *, project_name: str, adapter_type: str) -> Index:
+    """The same index of a project of another name, or of another kind of warehouse."""
+    metadata = msgspec.structs.replace(index.metadata, project_name=project_name, adapter_type=adapter_type)
+    return Index(replace(index.contents, metadata=metadata))
+
+
 def overlaid(index: Index, made: Made, *, gone: Collection[str] = ()) -> Index:
     """An index like any other, of the same manifest.
 
