@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
@@ -197,6 +198,26 @@ async def test_texts_are_applied_as_one_edit_where_their_slots_are_now(
         "- name: lifetime_value\n        description: 'What I made of it: {{ nothing }}'\n",
     )
     assert len(llm.requests) == 1
+
+
+async def test_where_a_text_comes_from_is_recorded_unless_the_user_has_changed_it(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    found = await propose_when_loaded(editor, name, node=MODEL)
+    items = {item["column"]: item for item in found["items"]}
+    records = demo / ".osmosis/provenance.jsonl"
+    assert not records.exists(), "nothing is in place yet"
+
+    texts = [slot(items["lifetime_value"]), slot(items["monthly_fee"], "Mine."), slot(items["rider_name"])]
+    assert (await apply(editor, *texts))["filled"] == 3
+
+    (record,) = [json.loads(line) for line in records.read_text("utf-8").splitlines()]
+    assert (record["node"], record["column"]) == (MODEL, "lifetime_value")
+    assert (record["origin"], record["provider"], record["model"]) == (
+        "generated",
+        "openai-compatible",
+        "gpt-4o-mini",
+    )
+    assert record["reviewed"] is False
 
 
 async def test_what_a_human_writes_in_the_last_moment_stays(editor: Editor, demo: Path):

@@ -13,6 +13,7 @@ from lsprotocol import types
 
 from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.entry_gaps import EntrySurvey
+from osmosis_synthesize.engine.model import Proposal
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
@@ -24,7 +25,7 @@ from osmosis_synthesize.lsp.protocol import Protocol
 from osmosis_synthesize.lsp.reading import Reading, Surveyor
 from osmosis_synthesize.lsp.sheet import Item, Sheet, Told
 from osmosis_synthesize.lsp.texts import OpenText, Texts
-from osmosis_synthesize.lsp.workspace import Member, Ready, Way, Workspace, is_schema_file, view
+from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way, Workspace, is_schema_file, view
 from osmosis_synthesize.project import Project
 from osmosis_synthesize.providers import registry
 from osmosis_synthesize.providers.base import Provider, ProviderConfig
@@ -58,6 +59,8 @@ class Session:
         """The provider and model that the user has chosen for as long as this lasts."""
         self.paused = False
         """Nothing calls a provider until the user says so."""
+        self.proposed: Final = dict[tuple[Path, GapId], Proposal]()
+        """What the client was given last for each gap of a project, to know it again when it comes back to be applied."""
         self.status_is_due = False
         """The client will be told in a moment how things are."""
         self.status_told: object = None

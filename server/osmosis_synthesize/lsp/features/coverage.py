@@ -6,7 +6,6 @@ import posixpath
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,11 @@ from osmosis_synthesize.threads import in_thread
 _SHOWN: Final = 50
 """Of the gaps that are filled most cheaply."""
 
+_CONSIDERED: Final = 2_000
+"""The gaps of a project among which these are looked for: its first ones. Working all out takes minutes in a large one."""
+
 _LOOKING: Final = 3.0
-"""Seconds for which cheap gaps are looked for in a project, as long as there are not enough that cost nothing."""
+"""Seconds for which they are looked for in a project, as long as there are not enough that cost nothing."""
 
 _AT_A_TIME: Final = 0.1
 """Seconds' worth of files that are read before the next request has its turn, if they are many."""
@@ -40,11 +42,10 @@ async def coverage(session: Session, _: list[Any]) -> Any:
     cheapest: list[tuple[Decimal, CheapGap]] = []
     for member in session.workspace:
         if isinstance(member.state, Ready):
-            project = _apart(session, member.state.project)
-            found = await _survey(project, with_manifest=member.state.has_manifest)
-            folders += _folders(project, found)
+            found = await _survey(session, member.state)
+            folders += found.folders(member.root)
             if member.state.has_manifest:
-                cheapest += await _cheapest(session, project, found.gaps)
+                cheapest += await _cheapest(session, _apart(session, member.state.project), found.first)
     cheapest.sort(key=lambda priced: priced[0])
     return plain(
         Coverage(
@@ -56,17 +57,37 @@ async def coverage(session: Session, _: list[Any]) -> Any:
     )
 
 
-@dataclass(slots=True)
 class _Found:
-    """What was found in a project's schema files."""
+    """What was found in a project's schema files. No document is kept: in a large project they would fill the memory."""
 
-    slots: Counter[Path] = field(default_factory=Counter[Path])
-    """Places for a description, by schema file."""
-    gaps: list[Gap] = field(default_factory=list[Gap])
+    def __init__(self, project: Project) -> None:
+        self._root: Final = project.root
+        self._total: Final = Counter[str]()
+        self._missing: Final = Counter[str]()
+        self.first: Final[list[Gap]] = []
+        """Gaps among which the cheapest are looked for."""
+        self.keys: Final = set[EntryKey]()
+        """Of the entries that there are."""
+
+    def add(self, file: Path, gaps: Sequence[Gap], slots: int) -> None:
+        """Add what was found in one file."""
+        folder = posixpath.dirname(relative(file, self._root)) or "."
+        self._total[folder] += slots
+        self._missing[folder] += len(gaps)
+        if len(self.first) < _CONSIDERED:
+            self.first.extend(gaps)
+
+    def folders(self, root: Path) -> list[FolderCoverage]:
+        """Each folder's sums."""
+        return [
+            FolderCoverage(str(root), folder, total - self._missing[folder], total)
+            for folder, total in sorted(self._total.items())
+            if total
+        ]
 
 
 def _apart(session: Session, project: Project) -> Project:
-    """The project as it is now, with open texts in place of files, for one thread that reads all of it."""
+    """The project as it is now, with open texts in place of files, for somebody who reads a great deal of it."""
     buffers = session.texts.buffers()
 
     def read(path: Path, text: str) -> Document:
@@ -76,12 +97,13 @@ def _apart(session: Session, project: Project) -> Project:
     return project.with_drafts(Drafts(buffers, read=read))
 
 
-async def _survey(project: Project, *, with_manifest: bool) -> _Found:
-    found = _Found()
+async def _survey(session: Session, ready: Ready) -> _Found:
+    project = _apart(session, ready.project)
+    found = _Found(project)
     files = list(reversed(await in_thread(lambda: project.mentions.files)))
     while files:
-        await in_thread(partial(_look, project, files, found, with_manifest=with_manifest))
-    if with_manifest:
+        await in_thread(partial(_look, _apart(session, project), files, found, with_manifest=ready.has_manifest))
+    if ready.has_manifest:
         await in_thread(partial(_look_for_entries, project, found))
     return found
 
@@ -92,36 +114,20 @@ def _look(project: Project, files: list[Path], found: _Found, *, with_manifest: 
     while files and time.monotonic() < until:
         path = files.pop()
         survey = project.survey(Request((path,)), with_manifest=with_manifest)
-        found.slots[path] += survey.slots
-        found.gaps += survey.gaps
+        found.add(path, survey.gaps, survey.slots)
+        document = project.drafts.get(path)
+        found.keys.update(entry.key for entry in (document.entries if document is not None else ()))
 
 
 def _look_for_entries(project: Project, found: _Found) -> None:
     """Add the nodes that no schema file mentions."""
-    documents = (project.drafts.get(path) for path in project.mentions.files)
-    there = {entry.key for document in documents if document is not None for entry in document.entries}
-    nodes = [node for node in project.index.nodes.values() if node.resource_type != "source"]
-    lacking = [node for node in nodes if EntryKey(node.resource_type, node.name) not in there]
-    files = tuple(project.root / node.path for node in lacking if project.index.is_editable(node))
+    index = project.index
+    nodes = [node for node in index.nodes.values() if node.resource_type != "source" and index.is_editable(node)]
+    lacking = [node for node in nodes if EntryKey(node.resource_type, node.name) not in found.keys]
+    files = tuple(project.root / node.path for node in lacking)
     for gap in project.survey(Request(files)).gaps if files else ():
         if gap.slot is None:
-            found.slots[gap.file] += 1
-            found.gaps.append(gap)
-
-
-def _folders(project: Project, found: _Found) -> list[FolderCoverage]:
-    def folder_of(path: Path) -> str:
-        return posixpath.dirname(relative(path, project.root)) or "."
-
-    total: Counter[str] = Counter()
-    missing = Counter(folder_of(gap.file) for gap in found.gaps)
-    for path, slots in found.slots.items():
-        total[folder_of(path)] += slots
-    return [
-        FolderCoverage(str(project.root), folder, total[folder] - missing[folder], total[folder])
-        for folder in sorted(total)
-        if total[folder]
-    ]
+            found.add(gap.file, (gap,), 1)
 
 
 async def _cheapest(session: Session, project: Project, gaps: Sequence[Gap]) -> list[tuple[Decimal, CheapGap]]:

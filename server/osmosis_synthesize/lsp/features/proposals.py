@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, 
 from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
-from osmosis_synthesize.lsp.edits import apply
+from osmosis_synthesize.lsp.edits import apply, record
 from osmosis_synthesize.lsp.features.generate import chosen, left_over, narrowest, title_of
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import (
@@ -69,6 +70,7 @@ async def _proposals(
     order = {gap.id: number for number, gap in enumerate(gaps)}
     found = [proposal for outcome in outcomes for proposal in outcome.proposals]
     found.sort(key=lambda proposal: order[proposal.gap.id])
+    session.proposed.update(((project.root, proposal.gap.id), proposal) for proposal in found)
     lines = await session.worker.do(lambda: [project.drafts.line_of(proposal.gap) for proposal in found])
     return [_proposed(session, proposal, line) for proposal, line in zip(found, lines, strict=True)]
 
@@ -110,7 +112,9 @@ async def apply_texts(session: Session, arguments: list[Any]) -> Any:
         placed = [(gap, text.text) for text, gap in zip(texts, found, strict=True) if isinstance(gap, Gap)]
         label = f"Describe {placed[0][0].label if len(placed) == 1 else count(len(placed), 'gap')}"
         reasons = await apply(session, session.refreshed(project), placed, label, confirm="never")
-        filled += reasons.count(None)
+        in_place = [one for one, reason in zip(placed, reasons, strict=True) if reason is None]
+        await record(session, project, [*_as_proposed(session, project, in_place)])
+        filled += len(in_place)
         left += [
             left_over(gap, reason) for (gap, _), reason in zip(placed, reasons, strict=True) if reason is not None
         ]
@@ -120,6 +124,14 @@ async def apply_texts(session: Session, arguments: list[Any]) -> Any:
             if isinstance(reason, str)
         ]
     return plain(Applied(filled, tuple(left)))
+
+
+def _as_proposed(session: Session, project: Project, texts: Iterable[tuple[Gap, str]]) -> Iterator[Proposal]:
+    """Those of the texts that are as they were proposed. What the user has changed is theirs, and nobody else wrote it."""
+    for gap, text in texts:
+        known = session.proposed.get((project.root, gap.id))
+        if known is not None and known.text == text:
+            yield replace(known, gap=gap)
 
 
 def _member(session: Session, uri: str) -> Member:
