@@ -206,12 +206,20 @@ class Editor:
         return await self.diagnosed(name, all_known)
 
     async def actions(
-        self, name: str, start: types.Position, end: types.Position | None = None, only: list[str] | None = None
+        self,
+        name: str,
+        start: types.Position,
+        end: types.Position | None = None,
+        only: list[str] | None = None,
+        *,
+        invoked: bool = False,
     ) -> list[types.CodeAction]:
         params = types.CodeActionParams(
             types.TextDocumentIdentifier(name),
             types.Range(start, end or start),
-            types.CodeActionContext(diagnostics=[], only=only),
+            types.CodeActionContext(
+                diagnostics=[], only=only, trigger_kind=types.CodeActionTriggerKind.Invoked if invoked else None
+            ),
         )
         found = await self.client.text_document_code_action_async(params)
         return [action for action in found or [] if isinstance(action, types.CodeAction)]

@@ -48,8 +48,15 @@ async def test_a_description_is_rewritten_only_on_request_with_the_old_one_as_co
     await editor.planned(name)
     before = editor.texts[name]
 
-    action = titled(await editor.actions(name, editor.place(name, "'Address for receipts")), "Rewrite description")
-    assert action.title.startswith("Rewrite description of `email`…, ")
+    place = editor.place(name, "'Address for receipts")
+    by_itself = titled(await editor.actions(name, place), "Rewrite description")
+    assert by_itself.title == "Rewrite description of `email`…"
+    action = titled(await editor.actions(name, place, invoked=True), "Rewrite description")
+    assert action.title.startswith("Rewrite description of `email`…, at no cost")
+    assert action.command is not None
+    assert by_itself.command is not None
+    assert by_itself.command.command == action.command.command == "osmosis.rewrite"
+    assert by_itself.command.arguments == action.command.arguments
     assert action.kind == "refactor.rewrite.osmosis"
     assert list(action.tags or []) == [types.CodeActionTag.LlmGenerated]
     assert llm.requests == []
@@ -240,3 +247,22 @@ async def test_hover_tells_where_a_description_comes_from(editor: Editor, demo: 
     assert "accepted by a human." in await hovered(editor, name, "running_revenue")
     editor.edit(name, "Hovered running_revenue.", "My own words.")
     assert "changed by a human since, who accepted it." in await hovered(editor, name, "running_revenue")
+
+
+async def test_what_is_private_is_not_rewritten(editor: Editor, demo: Path, llm: FakeLLMServer):
+    with (demo / "dbt_project.yml").open("a", encoding="utf-8") as file:
+        file.write("      private: [pii]\n")
+    name = editor.open(demo / RIDERS)
+    editor.edit(name, "      - name: email\n", "      - name: email\n        config: {tags: [pii]}\n")
+    await editor.planned(name)
+    place = editor.place(name, "'Address for receipts")
+
+    action = titled(await editor.actions(name, place, invoked=True), "Rewrite description")
+    assert action.disabled is not None
+    assert "it is private" in action.disabled.reason
+    target = {"uri": name, "node": "model.quayside.dim_riders", "column": "email"}
+    outcome = await editor.command("osmosis.rewrite", target)
+
+    assert (outcome["filled"], outcome["calls"]) == (0, 0)
+    assert "it is private" in outcome["left"][0]["reason"]
+    assert llm.requests == []

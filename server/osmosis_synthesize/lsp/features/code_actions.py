@@ -95,7 +95,8 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
         return []
     looked = _Looked()
     if _is_wanted(QUICK_FIX, only) or _is_wanted(REWRITE, only):
-        looked = await session.worker.do(lambda: _look(session, view))
+        invoked = params.context.trigger_kind == types.CodeActionTriggerKind.Invoked
+        looked = await session.worker.do(lambda: _look(session, view, invoked=invoked))
     actions = [
         action
         for action in _Offers(session, view, looked, params.context.diagnostics).all()
@@ -172,10 +173,7 @@ def _undone(project: Project, wanted: Undo) -> list[tuple[Gap, str | None]]:
     """The text to be taken out, if it still is the one that was generated."""
     node = project.index.nodes.get(wanted.node)
     spot = views.spot_of(project, node, wanted.column) if node is not None else None
-    if spot is None or spot.slot.text is None:
-        return []
-    is_generated = project.is_generated_text(spot.slot.key, spot.slot.column, spot.slot.text)
-    return [(spot.as_gap(), None)] if is_generated else []
+    return [(spot.as_gap(), None)] if spot is not None and spot.stands_as_generated(project) is not None else []
 
 
 def _key(text: Text) -> GapId:
@@ -199,13 +197,15 @@ class _Looked:
     """Texts among which the user may choose for the one gap."""
     missing: int = 0
     """Columns that the entry lacks."""
+    can_rewrite: bool = False
+    """Whether the one description may be written anew."""
     rewriting: Way | None = None
-    """How the one description would be written anew."""
+    """How that would be done; looked at only where somebody waits for it, since a whole prompt is made for it."""
     record: Record | None = None
     """How the one description came about, if it stands as it was generated."""
 
 
-def _look(session: Session, view: View) -> _Looked:
+def _look(session: Session, view: View, *, invoked: bool) -> _Looked:
     """For the worker."""
     project, home, spot = view.project, view.home, view.spot
     missing = len(project.missing_columns(home.file, home.entry.key)) if home is not None else 0
@@ -214,13 +214,11 @@ def _look(session: Session, view: View) -> _Looked:
         unique_id = view.selected[0].unique_id
         found = inheritance(project, unique_id, column) if unique_id in project.index.nodes else None
         alternatives = found.alternatives if isinstance(found, Doubtful) else ()
-    if spot is None or spot.slot.text is None or not spot.is_described(project):
+    if spot is None or not spot.is_described(project):
         return _Looked(alternatives, missing)
     gap = rewritable(spot)
-    rewriting = plan_now(session, project, [gap])[gap.id] if gap is not None else None
-    record = project.record_of(spot.slot.key, spot.slot.column, spot.slot.text)
-    stands = record is not None and record.is_of(spot.slot.text) and not record.is_edited
-    return _Looked(alternatives, missing, rewriting, record if stands else None)
+    rewriting = plan_now(session, project, [gap])[gap.id] if gap is not None and invoked else None
+    return _Looked(alternatives, missing, gap is not None, rewriting, spot.stands_as_generated(project))
 
 
 class _Offers:
@@ -290,15 +288,15 @@ class _Offers:
                 yield self._command(title, messages.ACCEPT, Target(self.view.uri, only=only), kind=REWRITE)
             title = f"Undo the generated description of `{name}`"
             yield self._later(Undo(self.view.uri, title, spot.node.unique_id, spot.slot.column), kind=REWRITE)
+        title = f"Rewrite description of `{name}`…"
         match self.looked.rewriting:
             case PlannedCall() as call:
-                title = f"Rewrite description of `{name}`…, {money(call.cost)}"
+                yield self._paid(f"{title}, {money(call.cost)}", messages.REWRITE, target, kind=REWRITE)
+            case Unfilled(reason=reason):
+                if self.abilities.disabled_actions:
+                    yield types.CodeAction(title, kind=REWRITE, disabled=types.CodeActionDisabled(reason))
+            case _ if self.looked.can_rewrite:
                 yield self._paid(title, messages.REWRITE, target, kind=REWRITE)
-            case Proposal():
-                yield self._paid(f"Rewrite description of `{name}`…", messages.REWRITE, target, kind=REWRITE)
-            case Unfilled(reason=reason) if self.abilities.disabled_actions:
-                disabled = types.CodeActionDisabled(reason)
-                yield types.CodeAction(f"Rewrite description of `{name}`…", kind=REWRITE, disabled=disabled)
             case _:
                 pass
 

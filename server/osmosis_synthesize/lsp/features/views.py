@@ -14,6 +14,7 @@ from osmosis_synthesize.document.model import Document, Entry, Slot
 from osmosis_synthesize.engine.descriptions import Descriptions, Located
 from osmosis_synthesize.engine.gaps import gap_at, latest, relative
 from osmosis_synthesize.engine.model import Gap
+from osmosis_synthesize.engine.provenance import Record
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
@@ -49,6 +50,18 @@ class Spot:
     def is_described(self, project: Project) -> bool:
         """Whether it has a real description."""
         return self.slot.state == "text" and not is_gap(self.slot, project.placeholders)
+
+    def record(self, project: Project) -> Record | None:
+        """How its description came about, if that is recorded; for the worker."""
+        if self.slot.text is None:
+            return None
+        return project.record_of(self.slot.key, self.slot.column, self.slot.text)
+
+    def stands_as_generated(self, project: Project) -> Record | None:
+        """The same, if no human has changed the text since."""
+        record = self.record(project)
+        is_own = record is not None and record.is_of(self.slot.text) and not record.is_edited
+        return record if is_own else None
 
     def as_gap(self) -> Gap:
         """The slot as one whose very text may be replaced, or taken out."""
