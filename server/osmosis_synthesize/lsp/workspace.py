@@ -92,7 +92,7 @@ class Member:
             self.loader.index = last
         self.loader.refresh()
         if self.loader.index is not None:
-            project.index = self.loader.index
+            project.index = project.completed(self.loader.index)
             before = self.state.project if isinstance(self.state, Ready) and self.state.has_manifest else None
             # Set now, so that all views of the project share what is traced.
             project.lineage = before.lineage if before is not None and _is_alike(before, project) else project.lineage

@@ -26,8 +26,7 @@ from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import Member
-from osmosis_synthesize.providers.known import KNOWN_PROVIDERS
-from osmosis_synthesize.settings.keys import OWN_KEY_VARIABLE, reveals_secret
+from osmosis_synthesize.settings.keys import reveals_secret, without_keys
 
 _LIMIT: Final = 600.0
 """Seconds after which it is stopped. The largest projects take two or three minutes without partial parsing."""
@@ -124,7 +123,7 @@ async def _start(command: Sequence[str], folder: Path) -> Process:
         return await asyncio.create_subprocess_exec(
             *command,
             cwd=folder,
-            env=_environment(),
+            env=without_keys(os.environ),  # a project's Jinja can read and print it
             stdin=DEVNULL,  # ours is the client's
             stdout=PIPE,
             stderr=STDOUT,
@@ -134,12 +133,6 @@ async def _start(command: Sequence[str], folder: Path) -> Process:
         raise UsageError(
             f"{command[0]} could not be started: {error.strerror or error}.", hint="Set dbtCommand to another dbt."
         ) from error
-
-
-def _environment() -> dict[str, str]:
-    """Ours without the keys that are for providers alone: a project's Jinja can read and print the environment."""
-    keys = {OWN_KEY_VARIABLE, *(variable for row in KNOWN_PROVIDERS.values() for variable in row.key_variables)}
-    return {name: value for name, value in os.environ.items() if name not in keys}
 
 
 async def _follow(session: Session, process: Process, tail: deque[str], progress: Progress) -> None:
