@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from git_repositories import PROGRAMS, Repository, Tools
+from git_repositories import PROGRAMS, ROOT, Repository, Tools
 from servers import FakeLLMServer
 from small_projects import SCHEMA, build, table
 
@@ -162,3 +163,22 @@ def test_a_text_is_written_reviewed_and_outgrown(shop: Repository, tools: Tools)
     shop.run(sys.executable, "-m", "osmosis_hooks.cli", "review", "--accept", SCHEMA, code=0)
     shop.git("add", "--all")
     shop.git("commit", "--message", "Change orders")
+
+
+def test_the_readme_s_configuration(shop: Repository, tools: Tools, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    config = readme.split("## In pre-commit\n\n```yaml\n", 1)[1].split("```", 1)[0]
+    config = re.sub(r"repo: \S+", f"repo: {tools.hooks.as_posix()}", config)
+    install(shop, re.sub(r"rev: \S+", f"rev: {tools.rev}", config))
+    with FakeLLMServer() as server:
+        environ = {
+            "OPENAI_API_KEY": "sk-made-up",
+            "OSMOSIS_LLM_BASE_URL": server.url + "/v1",
+            "OSMOSIS_CACHE_DIR": str(tmp_path / "cache"),
+        }
+        said = shop.git("commit", "--message", "Add orders", code=1, **environ).out
+        assert "2 of 2 gaps filled (1 inherited, 1 generated), 0 left; 1 call" in said
+        shop.git("add", "--all")
+        shop.git("commit", "--message", "Add orders", **environ)
+    hooks = re.findall(r"^- id: (\S+)", (ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"), re.MULTILINE)
+    assert re.findall(r"^\| `(osmosis-\w+)` \|", readme, re.MULTILINE) == hooks
