@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from osmosis_hooks.output import place, quoted, recorded_texts, write_json
+from osmosis_hooks.findings import Finding, emit
+from osmosis_hooks.markdown import add_to_job_page, of_check, write_report
+from osmosis_hooks.output import quoted, recorded_texts
 from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
@@ -35,13 +37,14 @@ def _reviewed(options: argparse.Namespace) -> int:
         for note in dict.fromkeys(project.notes):
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
-    if str(options.json) != "-":
-        for one in found:
-            author = " ".join(filter(None, (one.record.provider, one.record.model)))
-            print(f"{place(one)}: {one.label} was described by {author}, and nobody has accepted that yet")
-    if options.json is not None:
-        write_json(options.json, recorded_texts(found))
+    emit([_unreviewed(one) for one in found], options, lambda: recorded_texts(found))
     return 2 if unreadable else int(bool(found))
+
+
+def _unreviewed(one: Recorded) -> Finding:
+    author = " ".join(filter(None, (one.record.provider, one.record.model)))
+    said = f"{one.label} was described by {author}, and nobody has accepted that yet"
+    return Finding("unreviewed", one.file, one.line, one.character, one.label, said)
 
 
 def _consistency(options: argparse.Namespace) -> int:
@@ -53,11 +56,12 @@ def _consistency(options: argparse.Namespace) -> int:
         for note in dict.fromkeys(project.notes):
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
-    if str(options.json) != "-":
-        for one in found:
-            print(f"{_place(one.column)}: {contradiction(one)}")
-    if options.json is not None:
-        write_json(options.json, _differences(found))
+    findings = [
+        Finding("contradiction", own.file, own.line, own.character, str(own.column), contradiction(one))
+        for one in found
+        if (own := one.column).file is not None
+    ]
+    emit(findings, options, lambda: _differences(found))
     return 2 if unreadable else int(bool(found))
 
 
@@ -96,7 +100,6 @@ def _gaps(options: argparse.Namespace) -> int:
     long: list[TooLong] = []
     slots = 0
     unreadable = False
-    to_stdout = options.json is None or str(options.json) != "-"
     for project, request in requests(options):
         needed = _manifest_matters(request)
         if needed:
@@ -109,13 +112,15 @@ def _gaps(options: argparse.Namespace) -> int:
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
     survey = Survey(tuple(gaps), slots)
-    if to_stdout:
-        for gap in survey.gaps:
-            print(f"{shown(gap.file)}:{gap.line}:{gap.character}: {message(gap)}")
-        for text in long:
-            print(f"{shown(text.file)}:{text.line}:{text.character}: {excess(text)}")
-    if options.json is not None:
-        write_json(options.json, _report(survey, long))
+    findings = [Finding("gap", gap.file, gap.line, gap.character, gap.label, message(gap)) for gap in survey.gaps]
+    findings += [
+        Finding("too-long", text.file, text.line, text.character, _label(text), excess(text)) for text in long
+    ]
+    emit(findings, options, lambda: _report(survey, long))
+    if options.markdown is not None:
+        write_report(options.markdown, of_check(survey, findings))
+    if options.format == "github":
+        add_to_job_page(of_check(survey, ()))
     if options.min_coverage is not None:
         print(f"{survey.coverage:.1f} % described, {options.min_coverage:g} % wanted", file=sys.stderr)
     if unreadable:
@@ -136,8 +141,11 @@ def message(gap: Gap) -> str:
 
 def excess(text: TooLong) -> str:
     """What is too long, in words."""
-    name = short_name(text.unique_id) if text.column is None else f"{short_name(text.unique_id)}.{text.column}"
-    return f"{name} is described in {text.length:,} characters, {text.adapter} takes {text.limit:,}"
+    return f"{_label(text)} is described in {text.length:,} characters, {text.adapter} takes {text.limit:,}"
+
+
+def _label(text: TooLong) -> str:
+    return short_name(text.unique_id) if text.column is None else f"{short_name(text.unique_id)}.{text.column}"
 
 
 def _manifest_matters(request: Request) -> bool:

@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
     _add_json(run)
+    _add_format(run)
+    _add_markdown(run)
     run.add_argument("--strict", action="store_true", help="a provider's failure is an error, not a warning")
 
     check = commands.add_parser(
@@ -99,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         help="list, instead of gaps, generated texts that no human has accepted yet",
     )
     _add_json(check)
+    _add_format(check)
+    _add_markdown(check)
 
     review = commands.add_parser("review", help="list generated texts that no human has accepted yet")
     _add_scope(review)
@@ -106,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         "--accept", action="store_true", help="accept them as they stand, and those that have drifted"
     )
     _add_json(review)
+    _add_format(review)
 
     drift = commands.add_parser(
         "drift",
@@ -113,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_scope(drift)
     _add_json(drift)
+    _add_format(drift)
 
     estimate = commands.add_parser("estimate", help="what `run` would do, call by call, and cost; calls nobody")
     _add_scope(estimate)
@@ -164,6 +170,19 @@ def _add_json(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=["text", "github", "gitlab", "sarif", "json"],
+        default="text",
+        help="how to print what was found: lines, annotations for GitHub, GitLab's Code Quality, SARIF, JSON; default: %(default)s",
+    )
+
+
+def _add_markdown(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--markdown", type=Path, metavar="PATH", help="write a report for a pull request to PATH")
+
+
 def _add_scope(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "files",
@@ -185,7 +204,7 @@ def _add_scope(command: argparse.ArgumentParser) -> None:
         "--select",
         action="append",
         default=[],
-        metavar="NAME",
+        metavar="SELECTOR",
         help="only what a name or one of dbt's selectors means: orders, +orders, tag:daily, path:models/marts, …; "
         "may be repeated",
     )

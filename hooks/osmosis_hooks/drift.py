@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from osmosis_hooks.output import place, plain, write_json
+from osmosis_hooks.findings import Finding, emit
+from osmosis_hooks.output import plain
 from osmosis_hooks.scope import recorded
 
 if TYPE_CHECKING:
@@ -25,11 +26,18 @@ def main(options: argparse.Namespace) -> int:
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
     drifted = [one for one in found if one.changes]
-    if str(options.json) != "-":
-        for one in found:
-            print(f"{place(one.text)}: {one.text.label}: {message(one)}")
-    if options.json is not None:
-        write_json(options.json, _report(drifted, [one for one in found if one.text.is_edited]))
+    findings = [
+        Finding(
+            "drift",
+            one.text.file,
+            one.text.line,
+            one.text.character,
+            one.text.label,
+            f"{one.text.label}: {message(one)}",
+        )
+        for one in (drifted if options.format in {"github", "gitlab", "sarif"} else found)
+    ]
+    emit(findings, options, lambda: _report(drifted, [one for one in found if one.text.is_edited]))
     return 2 if unreadable else int(bool(drifted))
 
 

@@ -52,11 +52,6 @@ def quoted(text: str) -> str:
     return repr(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…")
 
 
-def place(text: Recorded) -> str:
-    """Where a text stands: ``path:line:column``."""
-    return f"{shown(text.file)}:{text.line}:{text.character}"
-
-
 def recorded_texts(texts: Sequence[Recorded]) -> dict[str, Any]:
     """The report about some texts whose origin is recorded."""
     return {"version": 1, "texts": [plain(one) for one in texts]}

@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from osmosis_hooks.output import count, place, quoted, recorded_texts, write_json
+from osmosis_hooks.findings import Finding, emit, is_machine_read
+from osmosis_hooks.output import count, quoted, recorded_texts
 from osmosis_hooks.scope import recorded
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ def main(options: argparse.Namespace) -> int:
         for note in dict.fromkeys(project.notes):
             print(note, file=sys.stderr)
         unreadable = unreadable or project.unreadable
-    if str(options.json) != "-":
-        for one in listed:
-            print(f"{place(one)}: {one.label}: {quoted(one.text)}")
-        if options.accept:
-            print(f"{count(accepted, 'text')} accepted.")
-        elif listed:
-            print(f"{count(len(listed), 'text')} to review. Mend what is wrong, and accept the rest with --accept.")
-    if options.json is not None:
-        write_json(options.json, recorded_texts(listed))
+    findings = [
+        Finding("unreviewed", one.file, one.line, one.character, one.label, f"{one.label}: {quoted(one.text)}")
+        for one in listed
+    ]
+    emit(findings, options, lambda: recorded_texts(listed))
+    out = sys.stderr if is_machine_read(options) else sys.stdout
+    if options.accept:
+        print(f"{count(accepted, 'text')} accepted.", file=out)
+    elif listed:
+        print(
+            f"{count(len(listed), 'text')} to review. Mend what is wrong, and accept the rest with --accept.",
+            file=out,
+        )
     return 2 if unreadable else 0

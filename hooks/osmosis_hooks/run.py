@@ -6,17 +6,20 @@ import argparse
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import TextIO
 
+from osmosis_hooks.findings import Finding, emit, is_machine_read
 from osmosis_hooks.limit import TimeLimit, TimeUp
-from osmosis_hooks.output import count, unified_diff, usd, write_json
+from osmosis_hooks.markdown import add_to_job_page, of_run, write_report
+from osmosis_hooks.output import count, quoted, unified_diff
 from osmosis_hooks.parsing import dbt_parse
 from osmosis_hooks.scope import gaps_of, is_complete, requests
+from osmosis_hooks.wording import origin_of, summary
 from osmosis_synthesize.engine.call import Caller, Mode
-from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, Proposal, Spent, Unfilled
+from osmosis_synthesize.engine.model import Gap, NodeOutcome, Unfilled
 from osmosis_synthesize.errors import OsmosisError, ProjectError, ProviderError
 from osmosis_synthesize.files import shown
 from osmosis_synthesize.project import Project, Request
@@ -30,7 +33,7 @@ of the gaps."""
 
 def main(options: argparse.Namespace) -> int:
     """Exit code 1 if files were changed; 2 and 3 as ``--help`` says."""
-    machine = options.json is not None and str(options.json) == "-"
+    machine = is_machine_read(options)
     out = sys.stderr if machine or options.diff else sys.stdout
     finished: list[Finished] = []
     limit = TimeLimit(options.timeout)
@@ -43,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
                 except TimeUp:
                     print(f"Nothing was filled in {shown(project.root)}: {limit.reason}.", file=sys.stderr)
                     continue
-                tell(project, outcomes, out)
+                tell(project, outcomes, out, listed=options.format != "github")
                 if options.diff:
                     (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
                 changed = project.drafts.written
@@ -53,12 +56,34 @@ def main(options: argparse.Namespace) -> int:
                 print(warning, file=sys.stderr)
     except OsmosisError:
         # What was done in other projects is done, and reported.
-        if options.json is not None and finished:
-            write_json(options.json, report(finished))
+        if finished:
+            _report(finished, options)
         raise
-    if options.json is not None:
-        write_json(options.json, report(finished))
+    _report(finished, options)
     return code
+
+
+def _report(finished: Sequence[Finished], options: argparse.Namespace) -> None:
+    """Say in the forms that were asked for what was filled and what was not; as text that is said already."""
+    findings = [] if options.format == "text" else sorted(_findings(finished), key=lambda one: (one.file, one.line))
+    emit(findings, options, lambda: report(finished))
+    if options.markdown is not None:
+        write_report(options.markdown, of_run(finished))
+    if options.format == "github":
+        add_to_job_page(of_run(finished, texts=False))
+
+
+def _findings(finished: Sequence[Finished]) -> Iterator[Finding]:
+    for run in finished:
+        for outcome in run.outcomes:
+            for proposal in outcome.proposals:
+                gap = proposal.gap
+                said = f"{gap.label} {origin_of(proposal)}: {quoted(proposal.text)}"
+                yield Finding("filled", gap.file, run.drafts.line_of(gap), 1, gap.label, said)
+            for item in outcome.unfilled:
+                gap = item.gap
+                said = f"{gap.label} stays a gap: {item.reason}{_candidates(item)}"
+                yield Finding("left", gap.file, run.drafts.line_of(gap), 1, gap.label, said)
 
 
 def _fill(
@@ -142,13 +167,21 @@ async def fill(
     return [project.settled(outcome) for outcome in outcomes]
 
 
-def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:
-    """What was filled from where, what was not and why, and what it cost."""
+def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO, *, listed: bool = True) -> None:
+    """What was filled from where, what was not and why, unless that is listed elsewhere; and what it cost."""
+    if listed:
+        _list(project, outcomes, out)
+    for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
+        print(note, file=sys.stderr)
+    print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
+
+
+def _list(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:
     unfilled = [item for outcome in outcomes for item in outcome.unfilled]
     times = Counter(item.reason for item in unfilled)
     common = {reason for reason in times if times[reason] > (_TOLD_EACH_TIME if len(reason) < _LONG else 1)}
     said = [
-        (_place(proposal.gap, project), f"{proposal.gap.label} {_origin(proposal)}")
+        (_place(proposal.gap, project), f"{proposal.gap.label} {origin_of(proposal)}")
         for outcome in outcomes
         for proposal in outcome.proposals
     ]
@@ -166,9 +199,6 @@ def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None
             (_place(item.gap, project), f"{item.gap.label}{_candidates(item)}") for item in alike
         ):
             print(f"  {file}:{line}: {text}", file=out)
-    for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
-        print(note, file=sys.stderr)
-    print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
 
 
 def _place(gap: Gap, project: Project) -> tuple[str, int]:
@@ -179,30 +209,6 @@ def _candidates(item: Unfilled) -> str:
     """The texts upstream of which one might be meant."""
     labels = ", ".join(other.upstream.label for other in item.alternatives)
     return f" (candidates: {labels})" if labels else ""
-
-
-def summary(outcomes: Sequence[NodeOutcome]) -> str:
-    """One line: how many gaps were filled how, and at what cost."""
-    origins = Counter(proposal.origin for outcome in outcomes for proposal in outcome.proposals)
-    left = sum(len(outcome.unfilled) for outcome in outcomes)
-    filled = origins.total()
-    if not filled and not left:
-        return "No gaps: everything is described."
-    how = ", ".join(
-        f"{origins[origin]} {origin}" for origin in ("inherited", "cached", "generated") if origins[origin]
-    )
-    spent = sum((outcome.spent for outcome in outcomes), Spent())
-    calls = f"; {count(spent.calls, 'call')}, {usd(spent.cost)}" if spent.calls else "; no calls, $0.00"
-    return f"{filled} of {count(filled + left, 'gap')} filled{f' ({how})' if how else ''}, {left} left{calls}."
-
-
-def _origin(proposal: Proposal) -> str:
-    source = proposal.source
-    if isinstance(source, Author):
-        model = f" {source.model}" if source.provider != "facts" else ""
-        cost = f" for {usd(proposal.cost)}" if proposal.cost != 0 else ""
-        return f"{proposal.origin} by {source.provider}{model}{cost}"
-    return f"inherited from {source.label} ({source.how})"
 
 
 def _exit_code(project: Project, outcomes: Sequence[NodeOutcome], *, changed: bool, strict: bool) -> int:
