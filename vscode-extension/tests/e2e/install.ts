@@ -56,6 +56,26 @@ export function installChromium(): string {
   return CHROMIUM;
 }
 
+/**
+ * The wheels that the server's environment is made of, so that making one needs no network.
+ *
+ * @param wheel - the server's own, whose requirements these are
+ */
+export function installWheels(python: string, repository: string, extension: string, wheel: string): string {
+  const folder = path.join(extension, ".editor", "wheels");
+  const requirements = ["pyproject.toml", path.join("requirements", "dev.txt")].map((file) => path.join(repository, file));
+  const wanted = requirements.map((file) => fs.readFileSync(file, "utf8")).join("");
+  const done = path.join(folder, "complete");
+  if (!fs.existsSync(done) || fs.readFileSync(done, "utf8") !== wanted) {
+    fs.rmSync(folder, { recursive: true, force: true });
+    const pip = ["-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--dest", folder];
+    execFileSync(python, [...pip, "--constraint", requirements[1] ?? "", `${wheel}[all]`], { stdio: ["ignore", "ignore", "pipe"] });
+    fs.rmSync(path.join(folder, path.basename(wheel)));
+    fs.writeFileSync(done, wanted);
+  }
+  return folder;
+}
+
 /** VS Code from 1.117 on refuses Node 20. */
 function needsNewerNode(): boolean {
   return Number(EDITOR.split(".")[1]) > 116 && Number(process.versions.node.split(".")[0]) < 24;

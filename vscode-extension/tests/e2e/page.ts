@@ -10,20 +10,24 @@ const MARTS = "models/marts/_marts.yml";
 const SMALL = { x: 0, y: 0, width: 860, height: 300 };
 const LARGE = { ...SMALL, height: 500 };
 
+let workbench: Workbench;
+
+/** Looked at where a test has failed. */
+async function leave(this: Mocha.Context): Promise<void> {
+  if (this.currentTest?.state === "failed") {
+    const name = this.currentTest.title.replaceAll(/\W+/g, "-");
+    await workbench.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
+  }
+  await workbench.close();
+}
+
 describe("in the workbench", function () {
   this.timeout(120_000);
-  let workbench: Workbench;
 
   beforeEach(async () => {
     workbench = await Workbench.open(session(), MARTS);
   });
-  afterEach(async function () {
-    if (this.currentTest?.state === "failed") {
-      const name = this.currentTest.title.replaceAll(/\W+/g, "-");
-      await workbench.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
-    }
-    await workbench.close();
-  });
+  afterEach(leave);
 
   it("the light bulb offers a description with its cost, and puts it in place", async () => {
     await workbench.lens(/gaps: /).waitFor();
@@ -94,5 +98,21 @@ describe("in the workbench", function () {
     await workbench.command("osmosis: Remove a Key");
     await workbench.choose(workbench.page.locator(".quick-input-list .monaco-list-row", { hasText: "OPENROUTER_API_KEY" }));
     await workbench.statusBar.getByText(/today/).waitFor();
+  });
+});
+
+describe("where there is no server", function () {
+  this.timeout(180_000);
+  afterEach(leave);
+
+  it("the extension asks, makes its own environment from the wheel it carries, and runs the server from there", async () => {
+    workbench = await Workbench.show(session(), MARTS, { "osmosis.interpreter": "" });
+    const question = workbench.message("needs its language server");
+    await question.waitFor();
+    await workbench.statusBar.locator(".codicon-error").waitFor();
+    await question.getByRole("button", { name: "Install" }).press("Enter");
+    await workbench.message("Installing the osmosis language server").waitFor();
+    await workbench.statusBar.getByText(/today/).waitFor({ timeout: 150_000 });
+    await workbench.lens(/gaps: /).waitFor();
   });
 });

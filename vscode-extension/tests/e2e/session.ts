@@ -1,16 +1,17 @@
 /** One editor, one browser and one provider for all tests of a run. */
 
+import assert from "node:assert/strict";
 import { type Browser, chromium, type Page } from "playwright-core";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { type Group, serve } from "./editor";
-import { installChromium, installEditor } from "./install";
-import { DEMO, EXTENSION, PYTHON, VSIX } from "./places";
+import { installChromium, installEditor, installWheels } from "./install";
+import { DEMO, DIST, EXTENSION, PYTHON, REPOSITORY, VSIX } from "./places";
 import { startProvider } from "./provider";
 
 /** Variables that would make a test depend on who runs it. */
-const NOT_INHERITED = /_API_KEY$|^OSMOSIS_|^OPENAI_|^ANTHROPIC_|^OLLAMA_|^DBT_/;
+const NOT_INHERITED = /_API_KEY$|^PYTHONDONTWRITEBYTECODE$|^OSMOSIS_|^OPENAI_|^ANTHROPIC_|^OLLAMA_|^DBT_/;
 
 export class Session {
   private constructor(
@@ -33,7 +34,15 @@ export class Session {
       "osmosis.baseUrl": `${provider.url}/v1`,
       "osmosis.pricing": { "demo-model": { input: 0.25, output: 2 } },
     };
-    const environment: Record<string, string | undefined> = { OSMOSIS_CACHE_DIR: path.join(folder, "cache"), OSMOSIS_TEST_RESULTS: folder };
+    const wheel = fs.readdirSync(DIST).find((name) => name.endsWith(".whl")) ?? assert.fail("Run: npm run package");
+    const environment: Record<string, string | undefined> = {
+      OSMOSIS_CACHE_DIR: path.join(folder, "cache"),
+      OSMOSIS_TEST_RESULTS: folder,
+      // Of the Pythons on the PATH the first is the one that the wheels are for.
+      PATH: [path.dirname(PYTHON), process.env["PATH"]].join(path.delimiter),
+      PIP_NO_INDEX: "1",
+      PIP_FIND_LINKS: installWheels(PYTHON, REPOSITORY, EXTENSION, path.join(DIST, wheel)),
+    };
     for (const name of Object.keys(process.env).filter((one) => NOT_INHERITED.test(one))) {
       environment[name] ??= undefined;
     }

@@ -17,19 +17,32 @@ export class Workbench {
 
   /** A window on a copy of the demo project, with a file open and its server running. */
   static async open(session: Session, file: string): Promise<Workbench> {
-    const workspace = session.workspace();
-    const page = await session.page();
-    page.setDefaultTimeout(60_000);
-    await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))]]));
-    const workbench = new Workbench(page, workspace);
-    await page.locator(".tab", { hasText: path.basename(file) }).waitFor();
+    const workbench = await Workbench.show(session, file);
     await workbench.statusBar.getByText(/today/).waitFor();
     await workbench.press("Control+B"); // hides the list of files
     return workbench;
   }
 
+  /** The same, without waiting for the server. */
+  static async show(session: Session, file: string, settings: Record<string, unknown> = {}): Promise<Workbench> {
+    const workspace = session.workspace();
+    fs.mkdirSync(path.join(workspace, ".vscode"));
+    fs.writeFileSync(path.join(workspace, ".vscode", "settings.json"), JSON.stringify(settings));
+    const page = await session.page();
+    page.setDefaultTimeout(60_000);
+    await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))]]));
+    const workbench = new Workbench(page, workspace);
+    await page.locator(".tab", { hasText: path.basename(file) }).waitFor();
+    return workbench;
+  }
+
   get statusBar(): Locator {
     return this.page.locator(STATUS);
+  }
+
+  /** A message with a button. */
+  message(text: string): Locator {
+    return this.page.locator(".notification-toast", { hasText: text });
   }
 
   /** A line over a model. */
