@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from osmosis_synthesize.engine.provenance import Made, Place, Record, Records, entry_id, place_of, text_hash
+from osmosis_synthesize.engine.provenance import (
+    Made,
+    Place,
+    Record,
+    Records,
+    as_word,
+    entry_id,
+    place_of,
+    text_hash,
+)
 from osmosis_synthesize.names import EntryKey
 
 WORDS = st.text(string.ascii_letters + string.digits + "_. é💡\u2028\"'\\", min_size=1, max_size=12)
@@ -29,8 +38,8 @@ RECORDS = st.builds(
     st.none() | WORDS,
     HASHES,
     st.sampled_from(["generated", "cached", "edited"]),
-    WORDS,
-    WORDS,
+    st.sampled_from(["openai", "facts", "my-own"]),
+    st.sampled_from(["", "gpt-5-mini", "org/llama:70b@v2"]),
     st.sampled_from(["2026-01-31T12:00:00Z", "2026-02-01T00:00:00Z"]),
     st.booleans(),
     MADE,
@@ -79,6 +88,14 @@ def test_a_line_is_a_record_and_nothing_else() -> None:
         '"model":"gpt-5-mini","at":"2026-01-31","reviewed":false,"made_from":{"sql":"4b8f","expression":"0a7d",'
         '"upstream":{"model.shop.a.x":"01","model.shop.b.x":"02"},"prompt":"1"}}\n'
     )
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=300))
+def test_any_name_can_be_recorded(name: str) -> None:
+    one = Record("n", None, "00", "generated", as_word(name), as_word(name), "2026-01-31")
+    assert Records.parse(written(one)).of(one.place) == one
+    assert as_word("org/llama:70b@v2") == "org/llama:70b@v2"
 
 
 def test_a_nodes_own_text_comes_before_those_of_its_columns() -> None:
@@ -163,6 +180,9 @@ def test_no_line_is_lost_whatever_it_is(lines: list[str]) -> None:
         "{}",
         '{"node": 1}',
         '{"node":"n","column":"c","text":"t","origin":"o","provider":"p","model":"m","at":"a","reviewed":"yes"}',
+        '{"node":"n","column":"c","text":"t","origin":"o","provider":"\\u001b[2J","model":"m","at":"a"}',
+        '{"node":"n","column":"c","text":"t","origin":"o","provider":"p","model":"[x](http://y)","at":"a"}',
+        '{"node":"n","column":"c","text":"t","origin":"o","provider":"p","model":"m\\n","at":"a"}',
         "[" * 100_000,
         "\x00",
     ],

@@ -11,8 +11,9 @@ a long description has not written a new one.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -30,6 +31,10 @@ _HASH_CHARACTERS: Final = 16
 
 _CONFLICT: Final = ("<<<<<<< ", "||||||| ", "=======", ">>>>>>> ")
 """How git marks the lines on which two branches disagree."""
+
+
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[\w ./:@+-]{0,200}\Z")]
+"""What may be shown as it is: a repository could bring records that hold anything."""
 
 
 class Place(NamedTuple):
@@ -62,11 +67,11 @@ class Record(msgspec.Struct, frozen=True):
     """As the schema file spells it; ``None`` for the node's own description."""
     text: str
     """Hash of the text: see :func:`text_hash`."""
-    origin: str
+    origin: _Word
     """``generated`` or ``cached``; ``edited`` once a human has accepted a text that they had changed."""
-    provider: str
-    model: str
-    at: str
+    provider: _Word
+    model: _Word
+    at: _Word
     """When, in UTC: ``2026-01-31T12:00:00Z``."""
     reviewed: bool = False
     """Whether a human has accepted it."""
@@ -95,6 +100,11 @@ def text_hash(text: str) -> str:
 def hash_of(value: str) -> str:
     """The hash of a text as it is: 16 hexadecimal digits of its SHA-256."""
     return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_CHARACTERS]
+
+
+def as_word(name: str) -> str:
+    """The name of a provider or a model as a record holds it."""
+    return re.sub(r"[^\w ./:@+-]", "?", name)[:200]
 
 
 def entry_id(key: EntryKey, project: str) -> str:
