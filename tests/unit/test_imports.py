@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from small_projects import SCHEMA, build, table
 
+ROOT = Path(__file__).resolve().parents[2]
 SDKS = {"openai", "anthropic", "httpx2", "httpx", "genai_prices", "stamina", "pydantic", "tiktoken"}
 HEAVY = SDKS | {
     "ruamel",
@@ -101,3 +103,32 @@ def test_where_texts_come_from_is_light_to_look_at(shop: Path) -> None:
     heavy = SDKS | {"sqlglot", "jinja2", "asyncio", "pygls", "rich"}
     assert not (heavy | {"sqlite3"}) & loaded(run("check", "--reviewed", SCHEMA, code=1), shop)
     assert not heavy & loaded(run("drift", "--all"), shop)
+
+
+def entry(hook: str) -> list[str]:
+    """The arguments that a hook is called with before the files."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
+    return next(one["entry"] for one in hooks if one["id"] == hook).split()[1:]
+
+
+@pytest.mark.parametrize("hook", ["osmosis-synthesize", "osmosis-inherit", "osmosis-check", "osmosis-drift"])
+def test_a_hook_with_nothing_to_do(shop: Path, hook: str) -> None:
+    others = ["dbt_project.yml", "models/glossary.md", "macros/m.sql", "target/manifest.json"]
+    (shop / "models/glossary.md").write_text("{% docs x %}X.{% enddocs %}", "utf-8")
+    (shop / "macros").mkdir()
+    (shop / "macros/m.sql").write_text("{% macro m() %}1{% endmacro %}", "utf-8")
+    heavy = SDKS | {"sqlglot", "jinja2", "pygls", "lsprotocol", "rich"}
+    assert not heavy & loaded(run(*entry(hook), SCHEMA, *others), shop)
+
+
+def test_the_check_hook_never_loads_an_sdk_or_an_sql_parser(shop: Path) -> None:
+    build(shop, table("m", {"y": None}, sql="select 1 as y", file="models/open.yml"))
+    code = run(*entry("osmosis-check"), "models/open.yml", "models/m.sql", "models/full.sql", code=1)
+    assert not (SDKS | {"sqlglot", "jinja2", "asyncio", "pygls", "rich"}) & loaded(code, shop)
+
+
+def test_the_drift_hook_loads_an_sql_parser_only_for_what_has_changed(shop: Path) -> None:
+    build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
+    loaded(run("run", "--all", "--llm-provider", "facts", code=1), shop)
+    heavy = SDKS | {"sqlglot", "jinja2", "asyncio", "pygls", "rich"}
+    assert not heavy & loaded(run(*entry("osmosis-drift"), SCHEMA), shop)
