@@ -136,9 +136,10 @@ def test_a_repository_does_not_reset_what_was_spent_today(
     assert len(server.requests) == 1
 
 
-def test_nothing_but_replies_is_kept_in_the_project(shop: Path, call: Call, tmp_path: Path) -> None:
+def test_nothing_but_replies_and_records_is_kept_in_the_project(shop: Path, call: Call, tmp_path: Path) -> None:
     call("run", "--all")
-    assert {path.name for path in Path(".osmosis").iterdir()} <= {"cache.sqlite3", "lock.sqlite3"}
+    kept = {path.name for path in Path(".osmosis").iterdir()}
+    assert kept <= {"cache.sqlite3", "lock.sqlite3", "provenance.jsonl"}
     with closing(sqlite3.connect(REPLIES)) as replies:
         for name in ("ledger", "reservation", "price"):
             assert replies.execute(f"SELECT count(*) FROM {name}").fetchone() == (0,)
