@@ -104,7 +104,7 @@ def hash_of(value: str) -> str:
 
 def as_word(name: str) -> str:
     """The name of a provider or a model as a record holds it."""
-    return re.sub(r"[^\w ./:@+-]", "?", name)[:200]
+    return re.sub(r"[^\w ./:@+-]", "_", name)[:200]
 
 
 def entry_id(key: EntryKey, project: str) -> str:
