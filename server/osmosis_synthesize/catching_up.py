@@ -75,7 +75,7 @@ def catch_up(
     reading = _Reading(index, Package(layout, drafts, mentions), drafts, wanted, has_manifest=has_manifest)
     if wanted.everything:
         reading.visit_everything()
-    for path in wanted.files:
+    for path in sorted(wanted.files, key=reading.is_node):  # macros first: models may call them
         reading.visit_file(path)
     reading.follow()
     return reading.result()
@@ -129,8 +129,12 @@ class _Reading:
         """All files of the project, and all that the manifest knows of it."""
         if self._has_manifest:
             layout = self._own.layout
-            newer = [path for path in files_below(layout, layout.docs_paths, _PROSE) if self._is_newer(path)]
-            self._read_docs(self._own, newer)
+            docs, macros = (
+                files_below(layout, layout.docs_paths, _PROSE),
+                files_below(layout, layout.macro_paths, {".sql"}),
+            )
+            self._read_docs(self._own, filter(self._is_newer, docs))
+            self._read_macros(self._own, filter(self._is_newer, macros))
         for path in self._own.files:
             self._visit_code(path)
         for path in self._own.mentions.files:
@@ -144,13 +148,17 @@ class _Reading:
             self._visit_schema(path)
         elif suffix in _PROSE:
             self._read_docs(self._own, [path])
-        elif self._own.kind_of(path) is not None or self._nodes_of(path, self._own):
+        elif self.is_node(path):
             self._visit_code(path)
             if not self._has_manifest:
                 for neighbour in self._own.files_in(path.parent):
                     self._visit_code(neighbour)
         elif self._own.is_macro(path):
             self._read_macros(self._own, [path])
+
+    def is_node(self, path: Path) -> bool:
+        """Whether a file defines nodes, or did so."""
+        return self._own.kind_of(path) is not None or bool(self._nodes_of(path, self._own))
 
     def follow(self) -> None:
         """Look at all that was found to matter, until nothing new does."""
@@ -380,8 +388,11 @@ class _Reading:
         self._checked.add(unique_id)
         if self._wanted.upstream:
             self._ids += sketch.node.depends_on
-            self._refs += [(sketch.package, ref) for ref in sketch.refs]
-            self._sources += [(sketch.package, source) for source in sketch.sources]
+            reads = [test.reads for test in sketch.tests]
+            refs = (*sketch.refs, *(ref for one in reads for ref in one.refs))
+            sources = (*sketch.sources, *(source for one in reads for source in one.sources))
+            self._refs += [(sketch.package, ref) for ref in refs]
+            self._sources += [(sketch.package, source) for source in sources]
 
     def _read_docs(self, package: Package, paths: Iterable[Path]) -> None:
         for path in paths:

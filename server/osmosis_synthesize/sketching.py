@@ -216,9 +216,9 @@ class Sketcher:
         version = described.version.data if described is not None and described.version is not None else None
         before = self._index.nodes.get(node.unique_id)
         base = before if before is not None else node
+        unresolved = {key: value for key, value in base.config.items() if key in configs and configs[key] is None}
         stem = f"{node.name}_v{node.version}".replace(".", "_") if node.version is not None else node.name
         alias = str(configs.get("alias") or (before.alias if before is not None and before.alias else stem))
-        kept = _kept(configs)
         described_by = version if version is not None and version.get("description") else data
         return _replace(
             node,
@@ -226,9 +226,9 @@ class Sketcher:
             latest_version=properties.latest_version_of(data) if node.version is not None else None,
             description=properties.text(described_by.get("description")),
             columns=columns_of(described),
-            tags=tuple(dict.fromkeys((*base.tags, *properties.strings(configs.get("tags"))))),
-            meta={**base.meta, **properties.mapping(configs.get("meta"))},
-            config={"materialized": _MATERIALIZED.get(node.resource_type), **base.config, **kept},
+            tags=tuple(dict.fromkeys(properties.strings(configs.get("tags")))),
+            meta=properties.mapping(configs.get("meta")),
+            config={"materialized": _MATERIALIZED.get(node.resource_type), **unresolved, **_kept(configs)},
             database=base.database,
             schema=base.schema,
             alias=alias,
