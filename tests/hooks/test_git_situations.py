@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from git_repositories import Done, Repository, Tools
+from osmosis_hooks.cli import main
 from servers import FakeLLMServer
 from small_projects import SCHEMA, build, table
 
@@ -26,13 +28,19 @@ ORDERS = table(
 INHERITED = '        description: "Number of the order."'
 PROVEN = '        description: "Computed as `id + 1`."'
 GENERATED = '        description: "Made up for tests: total."'
-ADDED = {"osmosis-check": [], "osmosis-inherit": [INHERITED, PROVEN], "osmosis-synthesize": [INHERITED, GENERATED]}
-HOOKS = list(ADDED)
+HOOKS = {
+    "osmosis-check": ("has no description", []),
+    "osmosis-drift": ("its expression has changed since", []),
+    "osmosis-inherit": ("2 of 2 gaps filled", [INHERITED, PROVEN]),
+    "osmosis-synthesize": ("2 of 2 gaps filled", [INHERITED, GENERATED]),
+}
+"""What each says of a file that it minds, and the lines that it adds."""
+WRITING = {"osmosis-inherit", "osmosis-synthesize"}
 
 
 @dataclass(frozen=True)
 class Shop:
-    """A repository with a dbt project that has two gaps, and one hook."""
+    """A repository with one hook, and a dbt project that has two gaps; for drift, two texts of which one is outgrown."""
 
     repository: Repository
     hook: str
@@ -54,9 +62,9 @@ class Shop:
 
     def expect(self, *, times: int = 1) -> None:
         """A commit fails, and the hook has added what it adds."""
-        said = self.commit(1)
-        assert ("no description" in said) == (self.hook == "osmosis-check")
-        assert sorted(self.added()) == sorted(ADDED[self.hook] * times)
+        words, lines = HOOKS[self.hook]
+        assert self.commit(1).count(words) >= times
+        assert sorted(self.added()) == sorted(lines * times)
 
     def expect_nothing(self) -> None:
         """A commit succeeds, and the hook has changed nothing."""
@@ -68,6 +76,16 @@ class Shop:
 def server() -> Iterator[FakeLLMServer]:
     with FakeLLMServer() as server:
         yield server
+
+
+def build_for(hook: str, root: Path) -> None:
+    """Write the project. For drift its texts are generated, and then the SQL is another one."""
+    build(root, RAW, ORDERS)
+    if hook == "osmosis-drift":
+        sql = (root / "models/orders.sql").read_text("utf-8")
+        (root / "models/orders.sql").write_text(sql.replace("id + 1", "id + 2"), "utf-8")
+        assert main(["run", "--all", "--offline", "--facts", "--project-dir", str(root)]) == 1
+        (root / "models/orders.sql").write_text(sql, "utf-8")
 
 
 Make = Callable[..., Shop]
@@ -86,7 +104,7 @@ def make(request: pytest.FixtureRequest, tools: Tools, tmp_path: Path, server: F
             "OSMOSIS_LLM_MODEL": "made-up",
         }
         repository = Repository(tmp_path / folder, environ)
-        build(repository.path / project, RAW, ORDERS)
+        build_for(request.param, repository.path / project)
         (repository.path / ".gitignore").write_text("target/\n", "utf-8")
         (repository.path / ".pre-commit-config.yaml").write_text(tools.config([request.param]), "utf-8")
         repository.git("init", "--quiet")
@@ -136,7 +154,7 @@ def test_what_the_hook_did_can_be_committed(make: Make) -> None:
     shop.git("add", "--all")
     shop.expect()
     shop.git("add", "--all")
-    shop.commit(1 if shop.hook == "osmosis-check" else 0)
+    shop.commit(0 if shop.hook in WRITING else 1)
 
 
 def test_a_rename(make: Make) -> None:
@@ -174,7 +192,7 @@ def test_a_partly_staged_file_comes_back_whole(make: Make) -> None:
     assert "Unstaged files detected" in said
     assert "not: staged" in shop.repository.text("models/raw.yml")
     shop.git("checkout", "--quiet", "models/raw.yml")
-    assert sorted(shop.added()) == sorted(["# not staged", *ADDED[shop.hook]])
+    assert sorted(shop.added()) == sorted(["# not staged", *HOOKS[shop.hook][1]])
 
 
 def test_unstaged_changes_at_the_same_place_win(make: Make) -> None:
@@ -214,7 +232,7 @@ def test_a_merge_without_a_conflict(make: Make) -> None:
     shop.git("add", "--all")
     shop.git("commit", "--quiet", "--no-verify", "--message", "Ours")
     shop.git("merge", "--no-edit", "other", code=1)
-    assert sorted(shop.added()) == sorted(ADDED[shop.hook])
+    assert sorted(shop.added()) == sorted(HOOKS[shop.hook][1])
 
 
 def test_a_submodule(make: Make, tools: Tools) -> None:
@@ -229,7 +247,7 @@ def test_a_submodule(make: Make, tools: Tools) -> None:
     outer.git("commit", "--message", "Add the submodule")
 
     inside = Shop(Repository(outer.path / "dbt", outer.environ), inner.hook, outer.path / "dbt")
-    build(inside.root, RAW, ORDERS)  # the manifest is no part of the repository
+    shutil.copytree(inner.root / "target", inside.root / "target")  # it is no part of the repository
     edit(inside.root / SCHEMA, "Orders.", "All orders.")
     inside.git("add", "--all")
     inside.expect()
@@ -242,7 +260,7 @@ def test_a_worktree(make: Make) -> None:
     shop = make(commit=True)
     shop.git("worktree", "add", "--quiet", "../beside", "-b", "beside")
     root = shop.root.parent / "beside"
-    build(root, RAW, ORDERS)
+    shutil.copytree(shop.root / "target", root / "target")
     beside = Shop(Repository(root, shop.repository.environ), shop.hook, root)
     edit(root / SCHEMA, "Orders.", "All orders.")
     beside.git("add", "--all")
@@ -252,8 +270,8 @@ def test_a_worktree(make: Make) -> None:
 
 def test_three_projects_in_one_repository(make: Make) -> None:
     shop = make(project="one")
-    build(shop.repository.path / "two", RAW, ORDERS)
-    build(shop.repository.path / "deeper/three", RAW, ORDERS)
+    build_for(shop.hook, shop.repository.path / "two")
+    build_for(shop.hook, shop.repository.path / "deeper/three")
     (shop.repository.path / "query.sql").write_text("select 1", "utf-8")
     shop.git("add", "--all")
     shop.expect(times=3)
@@ -273,7 +291,7 @@ def test_windows_line_endings(make: Make) -> None:
     shop.git("add", "--all")
     shop.commit(1)
     assert shop.repository.text(SCHEMA).count("\r\n") == shop.repository.text(SCHEMA).count("\n")
-    assert sorted(line.rstrip("\r") for line in shop.added()) == sorted(ADDED[shop.hook])
+    assert sorted(line.rstrip("\r") for line in shop.added()) == sorted(HOOKS[shop.hook][1])
 
 
 def test_a_read_only_file(make: Make) -> None:
@@ -281,7 +299,7 @@ def test_a_read_only_file(make: Make) -> None:
     (shop.root / SCHEMA).chmod(0o444)
     shop.git("add", "--all")
     said = shop.commit(1)
-    assert ("it is read-only" in said) == (shop.hook != "osmosis-check")
+    assert ("it is read-only" in said) == (shop.hook in WRITING)
     assert shop.added() == []
     assert stat.S_IMODE((shop.root / SCHEMA).stat().st_mode) == 0o444
 
