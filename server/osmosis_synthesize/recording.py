@@ -212,8 +212,9 @@ class Recorder:
         from osmosis_synthesize.engine.prompts import PROMPT_VERSION
 
         texts = [(one, one.source) for one in proposals if isinstance(one.source, Author)]
-        if self._lineage is not None:
-            self._lineage.trace({one.gap.unique_id for one, _ in texts} & self._lineage.keys())
+        if self._lineage is not None and self._made_from is not None:
+            unique_ids = {one.gap.unique_id for one, _ in texts}
+            self._lineage.trace(filter(self._made_from.knows, unique_ids))
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         records = [
             Kept(
