@@ -280,10 +280,11 @@ def adapter_type(package: Package) -> str:
     except YamlError:
         return ""
     profile = mapping(profiles.get(str(package.project_data.get("profile"))))
-    types = {name: mapping(output).get("type") for name, output in mapping(profile.get("outputs")).items()}
+    outputs = mapping(profile.get("outputs"))
+    types = {name: str(mapping(output).get("type")) for name, output in outputs.items()}
     kinds = set(types.values())
-    kind = kinds.pop() if len(kinds) == 1 else types.get(str(profile.get("target", "default")))
-    return kind if isinstance(kind, str) and kind.isidentifier() else ""
+    kind = kinds.pop() if len(kinds) == 1 else types.get(str(profile.get("target", "default")), "")
+    return kind if kind.isidentifier() else ""
 
 
 def variables_of(own: Layout, packages: Sequence[Package]) -> Mapping[str, Any]:
