@@ -213,10 +213,14 @@ async def test_a_text_from_the_cache_that_an_action_puts_in_place_is_recorded_to
     (demo / ".osmosis/provenance.jsonl").unlink()
     await editor.diagnosed(name, lambda found: any("answered by" in item.message for item in found))
 
-    action = titled(await editor.actions(name, editor.place(name, "lifetime_value")), "from the cache")
+    place = editor.place(name, "lifetime_value")
+    action = titled(await editor.actions(name, place), "Use the description of `lifetime_value` from the cache: Made")
     assert list(action.tags or []) == [types.CodeActionTag.LlmGenerated]
-    await choose(editor, action)
+    assert not (demo / ".osmosis/provenance.jsonl").exists()
+    asked = len(llm.requests)
+    assert (await run(editor, action))["filled"] == 1
 
+    assert len(llm.requests) == asked
     assert "Made up for tests: lifetime value." in editor.texts[name]
     titled(await editor.actions(name, editor.place(name, "lifetime_value")), "Undo the generated")
 
@@ -266,3 +270,25 @@ async def test_what_is_private_is_not_rewritten(editor: Editor, demo: Path, llm:
     assert (outcome["filled"], outcome["calls"]) == (0, 0)
     assert "it is private" in outcome["left"][0]["reason"]
     assert llm.requests == []
+
+
+async def test_all_of_an_entry_or_a_selection_is_accepted_or_taken_out_at_once(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    before = editor.texts[name]
+    await editor.command("osmosis.generateModel", {"uri": name, "node": "model.quayside.dim_riders"})
+
+    start, end = editor.place(name, "name: home_station_id"), editor.place(name, "name: lifetime_value", after=True)
+    selected = titles(await editor.actions(name, start, end))
+    assert "Accept 2 generated descriptions" in selected
+    assert "Undo 2 generated descriptions" in selected
+    at_name = await editor.actions(name, editor.place(name, "dim_riders"))
+    assert await run(editor, titled(at_name, "Accept 3 generated descriptions")) == 3
+    again = await editor.actions(name, editor.place(name, "dim_riders"))
+    assert not [title for title in titles(again) if "Accept" in title]
+    await choose(editor, titled(again, "Undo 3 generated descriptions"))
+
+    assert "Made up for tests" not in editor.texts[name]
+    assert editor.texts[name].count("description: ") == before.count("description: ") + 4

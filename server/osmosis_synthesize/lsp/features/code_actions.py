@@ -1,7 +1,8 @@
 """What can be done about the descriptions at the cursor or in the selection.
 
-What is free is an edit, worked out when it is chosen. What calls a provider is a command: some editors resolve every
-action they list, to show what it would do, and that must not cost anything.
+What is inherited is an edit, worked out when it is chosen. What calls a provider is a command: some editors resolve every
+action they list, to show what it would do, and that must not cost anything. What was generated before is a command too,
+so that it is recorded as such once it is in place, and only then.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 from lsprotocol import types
@@ -18,7 +19,7 @@ from osmosis_synthesize.engine.inherit import Doubtful
 from osmosis_synthesize.engine.model import Alternative, Author, Gap, PlannedCall, Proposal, Unfilled, Upstream
 from osmosis_synthesize.engine.provenance import Record
 from osmosis_synthesize.lsp import convert, messages
-from osmosis_synthesize.lsp.edits import propose, record, workspace_edit
+from osmosis_synthesize.lsp.edits import propose, workspace_edit
 from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.features.described import rewritable
 from osmosis_synthesize.lsp.features.diagnostics import MISSING, SOURCE
@@ -56,12 +57,11 @@ class Texts(Message, frozen=True, tag="texts"):
     texts: tuple[Text, ...]
 
 
-class Free(Message, frozen=True, tag="free"):
-    """Fill all gaps of a file that cost nothing, or only those that inherit."""
+class Inherit(Message, frozen=True, tag="inherit"):
+    """Fill all gaps of a file that inherit."""
 
     uri: str
     label: str
-    inherited: bool
 
 
 class Columns(Message, frozen=True, tag="columns"):
@@ -73,15 +73,14 @@ class Columns(Message, frozen=True, tag="columns"):
 
 
 class Undo(Message, frozen=True, tag="undo"):
-    """Take a generated text out again."""
+    """Take generated texts out again."""
 
     uri: str
     label: str
-    node: str
-    column: str | None
+    places: tuple[Named, ...]
 
 
-Later = Texts | Free | Columns | Undo
+Later = Texts | Inherit | Columns | Undo
 """The ``data`` by which an action is resolved."""
 
 
@@ -120,7 +119,7 @@ async def resolve(session: Session, action: types.CodeAction) -> types.CodeActio
     if proposed.files:
         several = proposed.count > 1 and not isinstance(wanted, Columns)
         # What runs on each save must not ask each time.
-        confirm = several and not (isinstance(wanted, Free) and wanted.inherited)
+        confirm = several and not isinstance(wanted, Inherit)
         action.edit = workspace_edit(proposed.files, session.abilities, wanted.label, confirm=confirm)
     return action
 
@@ -135,16 +134,10 @@ async def _texts(session: Session, wanted: Later) -> tuple[Project, list[tuple[G
     match wanted:
         case Texts():
             texts = [(by_id[item.node, item.column], item.text) for item in wanted.texts if _key(item) in by_id]
-            proposals = [
-                way for gap, text in texts if isinstance(way := ways.get(gap.id), Proposal) and way.text == text
-            ]
-            await record(session, project, proposals)
             return project, [*texts]
-        case Free():
-            proposals = [way for gap in gaps if isinstance(way := ways.get(gap.id), Proposal)]
-            chosen = [way for way in proposals if not wanted.inherited or way.origin == "inherited"]
-            await record(session, project, chosen)
-            return project, [(by_id[way.gap.id], way.text) for way in chosen]
+        case Inherit():
+            proposals = ((gap, ways.get(gap.id)) for gap in gaps)
+            return project, [(gap, way.text) for gap, way in proposals if _is_inherited(way)]
         case Columns():
             return project, await session.worker.do(lambda: _missing(project, wanted.node))
         case Undo():
@@ -170,10 +163,12 @@ def _missing(project: Project, unique_id: str) -> list[tuple[Gap, str | None]]:
 
 
 def _undone(project: Project, wanted: Undo) -> list[tuple[Gap, str | None]]:
-    """The text to be taken out, if it still is the one that was generated."""
-    node = project.index.nodes.get(wanted.node)
-    spot = views.spot_of(project, node, wanted.column) if node is not None else None
-    return [(spot.as_gap(), None)] if spot is not None and spot.stands_as_generated(project) is not None else []
+    """The texts to be taken out, as far as they still are those that were generated."""
+    nodes = ((project.index.nodes.get(place.node), place.column) for place in wanted.places)
+    spots = (views.spot_of(project, node, column) for node, column in nodes if node is not None)
+    return [
+        (spot.as_gap(), None) for spot in spots if spot is not None and spot.stands_as_generated(project) is not None
+    ]
 
 
 def _key(text: Text) -> GapId:
@@ -201,8 +196,8 @@ class _Looked:
     """Whether the one description may be written anew."""
     rewriting: Way | None = None
     """How that would be done; looked at only where somebody waits for it, since a whole prompt is made for it."""
-    record: Record | None = None
-    """How the one description came about, if it stands as it was generated."""
+    generated: Sequence[tuple[Named, Record]] = ()
+    """Which of the descriptions that are meant stand as they were generated, and how that was."""
 
 
 def _look(session: Session, view: View, *, invoked: bool) -> _Looked:
@@ -214,17 +209,18 @@ def _look(session: Session, view: View, *, invoked: bool) -> _Looked:
         unique_id = view.selected[0].unique_id
         found = inheritance(project, unique_id, column) if unique_id in project.index.nodes else None
         alternatives = found.alternatives if isinstance(found, Doubtful) else ()
-    if spot is None or not spot.is_described(project):
-        return _Looked(alternatives, missing)
-    gap = rewritable(spot)
+    records = ((one.name, one.stands_as_generated(project)) for one in view.spots)
+    generated = [(name, record) for name, record in records if record is not None]
+    gap = rewritable(spot) if spot is not None and spot.is_described(project) else None
     rewriting = plan_now(session, project, [gap])[gap.id] if gap is not None and invoked else None
-    return _Looked(alternatives, missing, gap is not None, rewriting, spot.stands_as_generated(project))
+    return _Looked(alternatives, missing, gap is not None, rewriting, generated)
 
 
 class _Offers:
     def __init__(
         self, session: Session, view: View, looked: _Looked, diagnostics: Sequence[types.Diagnostic]
     ) -> None:
+        self.session: Final = session
         self.abilities: Final = session.abilities
         self.view: Final = view
         self.looked: Final = looked
@@ -265,10 +261,10 @@ class _Offers:
             yield types.CodeAction(title, kind=QUICK_FIX, disabled=types.CodeActionDisabled(way.reason))
 
     def _several(self, gaps: Sequence[Gap]) -> Iterator[types.CodeAction]:
-        free = self._proposals(gaps)
-        if free:
-            yield self._free(f"Fill the {count(len(free), 'selected gap')} that cost nothing", free)
-        if self._calls(gaps):
+        inherited = self._inherited(gaps)
+        if inherited:
+            yield self._free(f"Inherit {count(len(inherited), 'selected description')}", inherited)
+        if len(inherited) < len(gaps):
             names = tuple(Named(gap.unique_id, gap.column) for gap in gaps)
             title = f"Generate {len(gaps)} selected descriptions{self._price(gaps)}"
             yield self._paid(title, messages.GENERATE_FILE, Target(self.view.uri, only=names))
@@ -276,18 +272,11 @@ class _Offers:
     def _described(self) -> Iterator[types.CodeAction]:
         """What can be done with a description that is there."""
         spot = self.view.spot
+        yield from self._generated()
         if spot is None or spot.slot.text is None:
             return
         name = spot.slot.column or short_name(spot.node.unique_id)
         target = Target(self.view.uri, spot.node.unique_id, spot.slot.column)
-        record = self.looked.record
-        if record is not None:
-            if not record.reviewed:
-                title = f"Accept the generated description of `{name}`"
-                only = (Named(spot.node.unique_id, spot.slot.column),)
-                yield self._command(title, messages.ACCEPT, Target(self.view.uri, only=only), kind=REWRITE)
-            title = f"Undo the generated description of `{name}`"
-            yield self._later(Undo(self.view.uri, title, spot.node.unique_id, spot.slot.column), kind=REWRITE)
         title = f"Rewrite description of `{name}`…"
         match self.looked.rewriting:
             case PlannedCall() as call:
@@ -300,20 +289,26 @@ class _Offers:
             case _:
                 pass
 
+    def _generated(self) -> Iterator[types.CodeAction]:
+        """What can be done with descriptions that stand as they were generated."""
+        uri = self.view.uri
+        every = tuple(name for name, _ in self.looked.generated)
+        fresh = tuple(name for name, record in self.looked.generated if not record.reviewed)
+        if fresh:
+            title = f"Accept {_descriptions(fresh)}"
+            yield self._command(title, messages.ACCEPT, Target(uri, only=fresh), kind=REWRITE)
+        if every:
+            yield self._later(Undo(uri, f"Undo {_descriptions(every)}", every), kind=REWRITE)
+
     def _entry(self) -> Iterator[types.CodeAction]:
         gaps, home = self.view.beside, self.view.home
         name = str(home.entry.key) if home is not None else str(gaps[0].key) if gaps else ""
         if len(gaps) > 1 or (gaps and not self.view.is_schema_file):
-            free = self._proposals(gaps)
-            if len(free) > 1 or (free and not self.view.selected):
-                inherited = all(way.origin == "inherited" for way in free)
-                title = (
-                    f"Inherit {count(len(free), 'description')} for `{name}`"
-                    if inherited
-                    else f"Fill the {count(len(free), 'gap')} of `{name}` that cost nothing"
-                )
-                yield self._free(title, free, kind=REWRITE)
-            if len(free) < len(gaps):
+            inherited = self._inherited(gaps)
+            if inherited:
+                title = f"Inherit {count(len(inherited), 'description')} for `{name}`"
+                yield self._free(title, inherited, kind=REWRITE)
+            if len(inherited) < len(gaps):
                 target = Target(self.view.uri, gaps[0].unique_id)
                 title = f"Generate {count(len(gaps), 'description')} for `{name}`{self._price(gaps)}"
                 yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
@@ -327,18 +322,14 @@ class _Offers:
         uri = self.view.uri
         if known.inherited:
             title = f"Inherit {count(known.inherited, 'description')} in this file"
-            yield self._later(Free(uri, title, inherited=True), kind=FIX_ALL)
-        if total > 1 and known.free > known.inherited:
-            title = f"Fill the {count(known.free, 'gap')} in this file that cost nothing"
-            yield self._later(Free(uri, title, inherited=False), kind=REWRITE, generated=True)
-        if total > 1 and known.free < total:
+            yield self._later(Inherit(uri, title), kind=FIX_ALL)
+        if total > 1 and known.inherited < total:
             # Not of the kind that an editor may run on each save: that would be spending unasked.
             title = f"Generate all {total} in this file{known.price}"
             yield self._paid(title, messages.GENERATE_FILE, Target(uri), kind=REWRITE)
 
-    def _proposals(self, gaps: Sequence[Gap]) -> list[Proposal]:
-        ways = self.view.ways
-        return [way for gap in gaps if isinstance(way := ways.get(gap.id), Proposal)]
+    def _inherited(self, gaps: Sequence[Gap]) -> list[Proposal]:
+        return [way for gap in gaps if _is_inherited(way := self.view.ways.get(gap.id))]
 
     def _calls(self, gaps: Sequence[Gap]) -> list[PlannedCall]:
         calls = {id(way): way for gap in gaps if isinstance(way := self.view.ways.get(gap.id), PlannedCall)}
@@ -349,7 +340,10 @@ class _Offers:
         calls = self._calls(gaps)
         ids = {gap.id for gap in gaps}
         alone = all(gap.id in ids for call in calls for gap in call.gaps)
-        return f", {money(cost_of(calls))}" if calls and alone else ""
+        if not calls:
+            known = any(isinstance(self.view.ways.get(gap.id), Proposal) for gap in gaps)
+            return ", for free" if known else ""
+        return f", {money(cost_of(calls))}" if alone else ""
 
     def _doc_block(self, gap: Gap) -> types.CodeAction | None:
         """The doc block of the project that bears the column's name."""
@@ -373,14 +367,18 @@ class _Offers:
         preferred: bool = False,
     ) -> types.CodeAction:
         """Put texts in place that are known."""
-        generated = any(_is_generated(item) for item in proposals)
         mended = self._mended([item.gap for item in proposals])
-        if any(self._cannot_make(item.gap) for item in proposals):
-            uri_of = convert.uri_of
-            slots = (SlotText(uri_of(item.gap.file), *item.gap.id, item.text) for item in proposals)
-            command = types.Command(title, messages.APPLY_TEXTS, arguments=[plain(ApplyParams(tuple(slots)))])
+        if any(isinstance(item.source, Author) or self._cannot_make(item.gap) for item in proposals):
+            project = self.view.project
+            self.session.proposed.update(((project.root, item.gap.id), item) for item in proposals)
+            slots = (SlotText(convert.uri_of(item.gap.file), *item.gap.id, item.text) for item in proposals)
             return types.CodeAction(
-                title, kind=kind, diagnostics=mended, command=command, tags=self._tags(generated=generated)
+                title,
+                kind=kind,
+                diagnostics=mended,
+                is_preferred=preferred or None,
+                command=types.Command(title, messages.APPLY_TEXTS, arguments=[plain(ApplyParams(tuple(slots)))]),
+                tags=self._tags(generated=any(_is_generated(item) for item in proposals)),
             )
         texts = tuple(Text(item.gap.unique_id, item.gap.column, item.text) for item in proposals)
         return types.CodeAction(
@@ -389,15 +387,14 @@ class _Offers:
             diagnostics=mended,
             is_preferred=preferred or None,
             data=plain(Texts(self.view.uri, title, texts)),
-            tags=self._tags(generated=generated),
         )
 
     def _cannot_make(self, gap: Gap) -> bool:
         """Whether a text would need a file to be made, and the client cannot: then the server does it."""
         return gap.slot is None and not self.abilities.makes_files and self.view.project.drafts.text(gap.file) is None
 
-    def _later(self, data: Later, *, kind: str, generated: bool = False) -> types.CodeAction:
-        return types.CodeAction(data.label, kind=kind, data=plain(data), tags=self._tags(generated=generated))
+    def _later(self, data: Later, *, kind: str) -> types.CodeAction:
+        return types.CodeAction(data.label, kind=kind, data=plain(data))
 
     def _paid(self, title: str, command: str, target: Target, *, kind: str = QUICK_FIX) -> types.CodeAction:
         action = self._command(title, command, target, kind=kind)
@@ -426,8 +423,6 @@ class _Tally:
     """What the gaps of a whole file would take, as far as that is known."""
 
     inherited: int
-    free: int
-    """Those that inherit among them."""
     price: str
 
 
@@ -447,16 +442,30 @@ class _File:
 
 @lru_cache(maxsize=16)
 def _tally(file: _File) -> _Tally:
-    inherited = free = 0
+    inherited = known = 0
     calls: dict[int, PlannedCall] = {}
     for gap in file.ids:
         way = file.ways.get(gap)
-        if isinstance(way, Proposal):
-            free += 1
-            inherited += way.origin == "inherited"
+        if _is_inherited(way):
+            inherited += 1
+        elif isinstance(way, Proposal):
+            known += 1
         elif isinstance(way, PlannedCall):
             calls[id(way)] = way
-    return _Tally(inherited, free, f", {money(cost_of(calls.values()))}" if calls else "")
+    price = f", {money(cost_of(calls.values()))}" if calls else ", for free" if known else ""
+    return _Tally(inherited, price)
+
+
+def _is_inherited(way: Way | None) -> TypeGuard[Proposal]:
+    return isinstance(way, Proposal) and way.origin == "inherited"
+
+
+def _descriptions(places: Sequence[Named]) -> str:
+    """Generated ones, as a title names them."""
+    if len(places) > 1:
+        return f"{len(places)} generated descriptions"
+    (place,) = places
+    return f"the generated description of `{place.column or short_name(place.node)}`"
 
 
 def _is_generated(proposal: Proposal) -> bool:

@@ -16,6 +16,7 @@ from osmosis_synthesize.engine.gaps import gap_at, latest, relative
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.engine.provenance import Record
 from osmosis_synthesize.lsp import convert
+from osmosis_synthesize.lsp.messages import Named
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.texts import OpenText
@@ -37,6 +38,11 @@ class Home:
     entry: Entry
     """For a version of a model, that of the model."""
 
+    def whole(self) -> Sequence[Spot]:
+        """All slots of the entry."""
+        slots = [*((self.entry.slot,) if self.entry.slot is not None else ()), *self.entry.columns]
+        return [Spot(self.node, self.file, self.document, slot) for slot in slots]
+
 
 @dataclass(frozen=True, slots=True)
 class Spot:
@@ -46,6 +52,11 @@ class Spot:
     file: Path
     document: Document
     slot: Slot
+
+    @property
+    def name(self) -> Named:
+        """As messages name it."""
+        return Named(self.node.unique_id, self.slot.column)
 
     def is_described(self, project: Project) -> bool:
         """Whether it has a real description."""
@@ -97,6 +108,8 @@ class View:
     """That entry, if the manifest knows it."""
     spot: Spot | None
     """What stands at the place, if that is one slot."""
+    spots: Sequence[Spot]
+    """All slots that are meant: that one, those in the selection, or all of the entry if it is the entry's own."""
     is_schema_file: bool = True
     output: Output | None = None
     """In the file of a model, the output column at the cursor, be it in the entry or not."""
@@ -129,6 +142,14 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
     node = node_of(reading, entry.slot) if entry is not None and entry.slot is not None else None
     described = node if slot is None or slot.column is None else node_of(reading, slot)
     path = reading.text.path
+    home = Home(node, path, document, entry) if node is not None and entry is not None else None
+    spot = Spot(described, path, document, slot) if described is not None and slot is not None else None
+    spots: Sequence[Spot] = [spot] if spot is not None else []
+    first, last = lines.line_of(start), lines.line_of(end)
+    if home is not None and (first < last or slot is None or slot.column is None):
+        spots = home.whole()
+        if first < last:
+            spots = [one for one in spots if first <= lines.line_of(one.slot.name_span.start) <= last]
     return View(
         reading.text.uri,
         reading.project,
@@ -136,8 +157,9 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
         reading.ways,
         selected,
         [gap for key in keys for gap in reading.gaps_of(key)],
-        Home(node, path, document, entry) if node is not None and entry is not None else None,
-        Spot(described, path, document, slot) if described is not None and slot is not None else None,
+        home,
+        spot,
+        spots,
     )
 
 
@@ -159,7 +181,10 @@ async def _in_node_file(session: Session, text: OpenText, place: types.Range) ->
     found = await session.worker.do(lambda: _at_columns(project, text, start, end))
     if found is None:
         return None
-    names, home, spot, output = found
+    names, home, spots, output = found
+    spot = spots[0] if len(spots) == 1 else None
+    if not names and home is not None:
+        spots = home.whole()
     gaps = member.models.get(text.path, ())
     selected = [gap for gap in gaps if gap.column is not None and fold(gap.column) in names]
     ways = member.ways.get(text.path, {})
@@ -172,6 +197,7 @@ async def _in_node_file(session: Session, text: OpenText, place: types.Range) ->
         gaps,
         home,
         spot,
+        spots,
         is_schema_file=False,
         output=output,
     )
@@ -187,21 +213,23 @@ def project_of(session: Session, path: Path) -> tuple[Member, Project] | tuple[N
 
 def _at_columns(
     project: Project, text: OpenText, start: int, end: int
-) -> tuple[Sequence[str], Home | None, Spot | None, Output | None] | None:
-    """The output columns in a selection, by folded name, with the node's entry, and, of one column, slot and expression."""
+) -> tuple[Sequence[str], Home | None, Sequence[Spot], Output | None] | None:
+    """The output columns in a selection, by folded name, the node's entry, their slots, and of just one its expression."""
     node = node_in(project, text.path)
     if node is None:
         return None
     places = places_of(project, text.path, text.text)
     at_cursor = places.at(start)
     names = places.between(start, end) if end > start else [at_cursor] if at_cursor is not None else []
+    home = home_of(project, node)
+    spots = [spot for name in names if (spot := spot_of(project, node, name)) is not None]
     if len(names) != 1:
-        return names, home_of(project, node), None, None
+        return names, home, spots, None
     (name,) = names
     lineage = project.lineage.get(node.unique_id)
     traced = lineage.column(name) if lineage is not None else None
     output = Output(node, traced.name if traced is not None else name, places.columns[name])
-    return names, home_of(project, node), spot_of(project, node, name), output
+    return names, home, spots, output
 
 
 def node_in(project: Project, path: Path) -> Node | None:
