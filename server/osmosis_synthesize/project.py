@@ -432,23 +432,24 @@ class Project:
 
         return RecordFile(self.root, forbidden=self.layout.why_not_editable)
 
-    def record_of(self, key: EntryKey, column: str | None, text: str) -> Record | None:
+    def record_of(self, key: EntryKey, column: str | None, text: str, *, file: Path | None = None) -> Record | None:
         """How a description came about that has ``text`` now; ``None`` where that is not recorded.
 
-        Of several records, as a merge may leave them, the one about ``text``. Cheap: the file is read when it has changed.
+        Of several records, as a merge may leave them, the one about ``text``. Cheap: the file of records is read when it has
+        changed. Where records stand beside their texts, naming the schema ``file`` saves looking for it in all of them.
         """
         from osmosis_synthesize.engine.provenance import place_of
         from osmosis_synthesize.recording import better
 
         found = self.records.read().of(place_of(key, column, self.layout.name), text)
-        path = self.mentions.entry_of(key) if self.settings.provenance == "meta" else None
+        path = (file or self.mentions.entry_of(key)) if self.settings.provenance == "meta" else None
         document = self.drafts.get(path) if path is not None else None
         entry = document.entry(key) if document is not None else None
         return better(found, text, entry, column, self.layout.name)
 
-    def is_generated_text(self, key: EntryKey, column: str | None, text: str) -> bool:
+    def is_generated_text(self, key: EntryKey, column: str | None, text: str, *, file: Path | None = None) -> bool:
         """Whether ``text`` is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
-        record = self.record_of(key, column, text)
+        record = self.record_of(key, column, text, file=file)
         return record is not None and record.is_of(text) and not record.is_edited
 
     def record(self, proposals: Iterable[Proposal]) -> None:
