@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from git_repositories import PROGRAMS, ROOT, Repository, Tools
 from servers import FakeLLMServer
@@ -40,6 +41,12 @@ def test_try_repo(shop: Repository, tools: Tools) -> None:
     done = shop.run(PRE_COMMIT, "try-repo", tools.hooks, "osmosis-inherit", "--all-files", code=1)
     assert f"{SCHEMA}:8: orders.order_id inherited from raw.purchases.id (renamed)" in done.out
     assert 'description: "Number of the order."' in shop.text(SCHEMA)
+
+
+def test_the_manifest_of_the_hooks(tools: Tools, tmp_path: Path) -> None:
+    Repository(tmp_path, tools.environ).run(PRE_COMMIT, "validate-manifest", ROOT / ".pre-commit-hooks.yaml", code=0)
+    for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8")):
+        assert (hook["types_or"], hook["require_serial"]) == (["yaml", "sql", "markdown"], True)
 
 
 def test_an_installation(shop: Repository, tools: Tools) -> None:
