@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from osmosis_synthesize.document.compose import Unreadable, compose
-from osmosis_synthesize.document.model import Change, Document, Edited, NewEntry, Rejected
+from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta
+from osmosis_synthesize.document.parts import named_lines, part_of
 from osmosis_synthesize.document.plan import Plan, plan_changes
 from osmosis_synthesize.document.prove import is_as_expected
 from osmosis_synthesize.document.reader import parse
-from osmosis_synthesize.document.style import FileStyle, file_style
+from osmosis_synthesize.document.style import FileStyle, file_style, habits_of
 from osmosis_synthesize.errors import EditRejected
 from osmosis_synthesize.names import ResourceType
 from osmosis_synthesize.text import Span, TextEdit, apply_edits, line_ending
 
 _FIRST_LINE: Final = "version: 2"
+
+_LARGE: Final = 20_000
+"""Characters from which it pays to read single entries again instead of all."""
+
+_FEW: Final = 8
+"""Entries up to which it does."""
 
 _NOT_PROVEN: Final = "the edited text would not read back as the old one with this change and nothing else"
 
@@ -28,11 +36,49 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
     the reason; the others are made. ``line_width`` is where long texts are folded: ``None`` means the file's own habit,
     else 80.
     """
+    if len(document.text) > _LARGE and line_width is None:
+        edited = edit_alone(document, changes)
+        if edited is not None:
+            return edited
     if not document.whole:
         document = parse(document.text)
     if document.root is None and not document.problems:
         return _begin(document, changes, line_width)
-    style = file_style(document, line_width)
+    return _edit(document, changes, file_style(document, line_width))
+
+
+def edit_alone(document: Document, changes: Sequence[Change]) -> Edited | None:
+    """The same, with no more than the entries that are edited read and proven; ``None`` where the whole text is needed.
+
+    An entry that can be read alone (see :mod:`.parts`) means what it means alone, before the edit and after it.
+    """
+    found = [part_of(document, change) for change in changes]
+    numbers = sorted({number for number in found if number is not None})
+    if None in found or not 0 < len(numbers) <= _FEW:
+        return None
+    style = habits_of(document)
+    edits: list[TextEdit] = []
+    for number in numbers:
+        start, end = document.layout.starts[number], document.layout.end(number)
+        frame = document.layout.parts[number].frame
+        assert frame is not None
+        before = named_lines(frame)
+        by = len(before) - start
+        alone = parse(before + document.text[start:end])
+        edited = _edit(
+            alone, [_moved(change, by) for change, at in zip(changes, found, strict=True) if at == number], style
+        )
+        if edited.rejected or any(edit.span.start < len(before) for edit in edited.edits):
+            return None
+        edits += [TextEdit(edit.span.shifted(-by), edit.new_text) for edit in edited.edits]
+    return Edited(apply_edits(document.text, edits), tuple(edits))
+
+
+def _moved(change: Change, by: int) -> Change:
+    return replace(change, slot=change.slot.shifted(by)) if isinstance(change, Fill | Clear | SetMeta) else change
+
+
+def _edit(document: Document, changes: Sequence[Change], style: FileStyle) -> Edited:
     plan = plan_changes(document, changes, style)
     text = _proven(document, plan)
     rejected = plan.rejected

@@ -8,12 +8,23 @@ directive and no open quote or brace reaches across its borders.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from osmosis_synthesize.document.compose import NotAlone
-from osmosis_synthesize.document.model import Entry, Frame, Layout, Part, Problem
+from osmosis_synthesize.document.model import (
+    Change,
+    Document,
+    Entry,
+    Frame,
+    Layout,
+    NewColumn,
+    NewEntry,
+    Part,
+    Problem,
+)
 from osmosis_synthesize.document.nodes import Map, Node, Scalar, Seq, Target, is_null, resolved, value_of
 from osmosis_synthesize.names import ResourceType
 from osmosis_synthesize.text import Span
@@ -159,6 +170,27 @@ def begins_with_item(text: str, start: int, frame: Frame) -> bool:
     """Whether an item of the frame's list begins at ``start``."""
     dash = start + frame.dash + 1
     return text.startswith(" " * frame.dash + "-", start) and text[dash : dash + 1] in ("", " ", "\n", "\r", "\t")
+
+
+def part_of(document: Document, change: Change) -> int | None:
+    """The number of the part in which alone a change is made; ``None`` where more than one part has a say in it."""
+    if document.broken or isinstance(change, NewEntry):
+        return None
+    key = change.key if isinstance(change, NewColumn) else change.slot.key
+    layout = document.layout
+    found = [number for number, part in enumerate(layout.parts) if any(entry.key == key for entry in part.entries)]
+    if len(found) != 1 or layout.parts[found[0]].frame is None or not layout.parts[found[0]].readable:
+        return None
+    return found[0]
+
+
+def named_lines(frame: Frame) -> str:
+    """The lines that may stand before a frame's items, with the name of their source."""
+    if frame.source is None:
+        return frame.before
+    first, _, tables = frame.before.partition("-\n")
+    indent = tables[: len(tables) - len(tables.lstrip(" "))]
+    return f"{first}-\n{indent}name: {json.dumps(frame.source)}\n{tables}"
 
 
 def layout_of(found: Sequence[Stretch], entries: Sequence[Entry], problems: Sequence[Problem]) -> Layout:

@@ -15,6 +15,7 @@ from osmosis_synthesize.document.compose import NOT_PRINTABLE, NotAlone, Unreada
 from osmosis_synthesize.document.model import Document, Entry, Frame, Layout, Part, Problem, Slot
 from osmosis_synthesize.document.parts import Stretch, begins_with_item
 from osmosis_synthesize.document.reader import parse, read_stretch, unreadable
+from osmosis_synthesize.document.style import HABITS
 from osmosis_synthesize.text import Span, TextEdit, apply_edits
 
 
@@ -112,7 +113,9 @@ def _change(document: Document, edits: TextEdit | Sequence[TextEdit]) -> _Change
 
 
 def _with_lines(new: Document, old: Document, change: _Change) -> Document:
-    """``new``, whose lines are those of ``old`` but for the change, if anybody has asked for those."""
+    """``new``, whose lines are those of ``old`` but for the change, and its habits the same, if these are known."""
+    if HABITS in old.__dict__ and not new.whole:
+        new.__dict__[HABITS] = old.__dict__[HABITS]
     if "lines" in old.__dict__:
         new.__dict__["lines"] = old.lines.edited(change.span, change.text)
     return new

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar, cast
 
 from osmosis_synthesize.document.model import Document
 from osmosis_synthesize.document.nodes import Map, Scalar, Seq, content_end, is_null, value_of
+from osmosis_synthesize.document.reader import parse
 from osmosis_synthesize.document.scalar import Quote
 from osmosis_synthesize.text import line_ending
 
@@ -87,6 +88,19 @@ def file_style(document: Document, line_width: int | None) -> FileStyle:
         dash_gap=dash_gap,
         blank_between_columns=blank,
     )
+
+
+def habits_of(document: Document) -> FileStyle:
+    """The habits of a file, as they were when all of it was read last: a keystroke does not change them."""
+    known = document.__dict__.get(HABITS)
+    if known is None:
+        known = file_style(document if document.whole else parse(document.text), None)
+        document.__dict__[HABITS] = known
+    return cast("FileStyle", known)
+
+
+HABITS: Final = "habits"
+"""Where a document remembers its own."""
 
 
 def _width(widths: list[int]) -> int:

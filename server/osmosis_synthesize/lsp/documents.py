@@ -10,6 +10,7 @@ from typing import Final
 
 from osmosis_synthesize.document import Document, carried_over, parse, reparse, reparse_quickly
 from osmosis_synthesize.document.model import Problem
+from osmosis_synthesize.document.style import habits_of
 from osmosis_synthesize.text import Span, TextEdit
 
 _KEPT: Final = 64
@@ -17,6 +18,10 @@ _KEPT: Final = 64
 
 _AT_ONCE: Final = 200
 """More edits than these in a row, and the text is read as a whole."""
+
+
+_LARGE: Final = 20_000
+"""Characters from which a text is edited entry by entry, in the style of the whole."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,8 @@ class Documents:
         known = self._known.get(path)
         if known is None or (known := _caught_up(known, text, reparse)) is None:
             document = parse(text)
+            if not document.broken and len(text) > _LARGE:
+                habits_of(document)  # while all of it is at hand, since that takes long afterwards
             known = _Known(document, document)
         return self._remember(path, known)
 
