@@ -71,6 +71,8 @@ class Editor:
         self.registrations: list[types.Registration] = []
         self.statuses: list[dict[str, Any]] = []
         self.refuse_edits = False
+        self.fail_edits = False
+        """Whether an edit of the server's is answered with an error."""
         self.before_apply: Callable[[], None] | None = None
         """Done, once, before the next edit of the server's is looked at."""
         self.capabilities = full_capabilities()
@@ -291,6 +293,8 @@ class Editor:
             if self.before_apply is not None:
                 act, self.before_apply = self.before_apply, None
                 act()
+            if self.fail_edits:
+                raise RuntimeError("no edits here")
             return types.ApplyWorkspaceEditResult(applied=not self.refuse_edits and self.apply(params.edit))
 
         @client.feature(types.CLIENT_REGISTER_CAPABILITY)

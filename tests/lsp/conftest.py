@@ -32,7 +32,7 @@ async def editor(shared: Editor) -> AsyncIterator[Editor]:
     yield shared
     for name in list(shared.texts):
         shared.close(name)
-    shared.refuse_edits = False
+    shared.refuse_edits = shared.fail_edits = False
     failures = [message.message for message in shared.client.messages if "failed (" in message.message]
     assert not failures
 

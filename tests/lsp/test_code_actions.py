@@ -348,3 +348,22 @@ async def test_a_client_that_resolves_nothing_gets_whole_actions(plain: Editor, 
     assert "      - name: plan_code\n" in plain.texts[name]
     assert llm.requests == []
     plain.close(name)
+
+
+async def test_an_editor_that_fails_at_an_edit_is_told_that_nothing_is_lost(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    before = editor.texts[name]
+    target = {"uri": name, "node": "model.quayside.dim_riders", "column": "lifetime_value"}
+
+    editor.fail_edits = True
+    outcome = await editor.command("osmosis.generateColumn", target)
+    editor.fail_edits = False
+
+    assert outcome["filled"] == 0
+    assert "asking again is free" in outcome["left"][0]["reason"]
+    assert editor.texts[name] == before
+    assert not (demo / ".osmosis").exists()
+    assert (await editor.command("osmosis.generateColumn", target))["cached"] == 1

@@ -226,3 +226,25 @@ async def test_a_new_schema_file_that_is_open_but_not_saved_is_edited_there(
     assert editor.texts[schema].startswith("# begun by hand\nversion: 2\n")
     assert "- name: int_repairs_by_bike\n" in editor.texts[schema]
     assert not path.exists()
+
+
+async def test_a_new_file_that_somebody_else_makes_meanwhile_is_left_alone(
+    plain: Editor, demo: Path, llm: FakeLLMServer
+):
+    schema = demo / "models/intermediate/int_models.yaml"
+    schema.unlink()
+    name = plain.open(demo / SCHEMA)
+    await plain.planned(name)
+
+    def make() -> None:
+        schema.write_text("# mine\n", "utf-8")
+
+    plain.before_apply = make
+    outcome = await plain.command("osmosis.generateProject", {"uri": name})
+
+    assert schema.read_text("utf-8") == "# mine\n"
+    reasons = {item["label"]: item["reason"] for item in outcome["left"]}
+    assert "int_models.yaml" in reasons["int_repairs_by_bike"]
+    assert outcome["filled"] > 20
+    assert "Made up for tests: lifetime value." in plain.texts[name]
+    plain.close(name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from osmosis_synthesize.document import edit, is_gap, parse
 from osmosis_synthesize.drafts import changes_for
@@ -153,33 +154,37 @@ async def apply(
             return reasons
         if _is_current(session, proposed.files):
             shown = confirm == "always" or (confirm == "several" and proposed.count > 1)
-            if await _applied(session, proposed.files, label, confirm=shown):
-                return reasons
+            own = [file for file in proposed.files if file.is_new and not session.abilities.makes_files]
+            others = [file for file in proposed.files if file not in own]
+            wanted = workspace_edit(others, session.abilities, label, confirm=shown)
+            if not others or await _applied(session, wanted, label):
+                failed = await session.worker.do(lambda own=own: _make(own)) if own else {}
+                return tuple(reason or failed.get(gap.file) for (gap, _), reason in zip(texts, reasons, strict=True))
             if _is_current(session, proposed.files):
                 break
         project = session.refreshed(project)
     return tuple(reason or _NOT_TAKEN for reason in reasons)
 
 
-async def _applied(session: Session, files: Sequence[FileEdit], label: str, *, confirm: bool) -> bool:
-    """Whether all is in place."""
-    own = [file for file in files if file.is_new and not session.abilities.makes_files]
-    others = [file for file in files if file not in own]
-    if others:
-        edit_now = workspace_edit(others, session.abilities, label, confirm=confirm)
-        params = types.ApplyWorkspaceEditParams(edit_now, label)
-        answer = await session.protocol.ask(types.WORKSPACE_APPLY_EDIT, params)
-        if not answer.applied:
-            return False
-    if own:
-        await session.worker.do(lambda: [_make(file) for file in own])
-    return True
+async def _applied(session: Session, wanted: types.WorkspaceEdit, label: str) -> bool:
+    """Whether the client has made an edit."""
+    try:
+        answer = await session.protocol.ask(types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(wanted, label))
+    except JsonRpcException:  # it does not know how, or failed at it
+        return False
+    return bool(answer.applied)
 
 
-def _make(file: FileEdit) -> None:
-    """Write a new file."""
-    file.path.parent.mkdir(parents=True, exist_ok=True)
-    write_source(file.path, apply_edits("", file.edits), expected=None)
+def _make(files: Sequence[FileEdit]) -> dict[Path, str]:
+    """Write new files; gives why some could not be."""
+    failed: dict[Path, str] = {}
+    for file in files:
+        try:
+            file.path.parent.mkdir(parents=True, exist_ok=True)
+            write_source(file.path, apply_edits("", file.edits), expected=None)
+        except (OSError, WriteError) as error:
+            failed[file.path] = str(error)
+    return failed
 
 
 async def record(session: Session, project: Project, proposals: Sequence[Proposal]) -> None:
