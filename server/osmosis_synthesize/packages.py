@@ -281,7 +281,7 @@ def adapter_type(package: Package) -> str:
         return ""
     profile = mapping(profiles.get(str(package.project_data.get("profile"))))
     outputs = mapping(profile.get("outputs"))
-    types = {name: str(mapping(output).get("type")) for name, output in outputs.items()}
+    types = {name: str(mapping(output).get("type") or "") for name, output in outputs.items()}
     kinds = set(types.values())
     kind = kinds.pop() if len(kinds) == 1 else types.get(str(profile.get("target", "default")), "")
     return kind if kind.isidentifier() else ""

@@ -23,17 +23,14 @@ class Block(NamedTuple):
     inside: str
 
 
-def _pattern(word: str, after_name: str = "") -> re.Pattern[str]:
-    return re.compile(
-        rf"\{{%[-+]?\s*{word}\s+(?P<name>\w+)\s*{after_name}[-+]?%\}}(?P<inside>.*?)\{{%[-+]?\s*end{word}\s*[-+]?%\}}",
-        re.DOTALL,
-    )
+def _marks(word: str, after_name: str = "") -> re.Pattern[str]:
+    """Where a block begins, and where one ends."""
+    return re.compile(rf"\{{%[-+]?\s*(?:{word}\s+(?P<name>\w+)\s*{after_name}|(?P<end>end{word})\s*)[-+]?%\}}")
 
 
-_SNAPSHOT: Final = _pattern("snapshot")
-_DOCS: Final = _pattern("docs")
-_MACRO: Final = _pattern("macro", r"\((?:[^%]|%(?!\}))*?\)\s*")
-_COMMENT: Final = re.compile(r"\{#.*?#\}", re.DOTALL)
+_SNAPSHOT: Final = _marks("snapshot")
+_DOCS: Final = _marks("docs")
+_MACRO: Final = _marks("macro", r"\((?:[^%]|%(?!\})){0,3000}?\)\s*")
 
 
 def snapshots_in(text: str) -> list[Block]:
@@ -53,13 +50,28 @@ def macros_in(text: str, *, package: str) -> list[Macro]:
     ]
 
 
-def _blocks(pattern: re.Pattern[str], text: str) -> list[Block]:
-    commented = [match.span() for match in _COMMENT.finditer(text)] if "{#" in text else []
-    return [
-        Block(match["name"], match[0], match["inside"])
-        for match in pattern.finditer(text)
-        if not any(start <= match.start() < end for start, end in commented)
-    ]
+def _blocks(marks: re.Pattern[str], text: str) -> list[Block]:
+    """From each beginning to the next end; what is never closed is none. Linear, whatever stands in the text."""
+    found: list[Block] = []
+    begun: re.Match[str] | None = None
+    for mark in marks.finditer(_without_comments(text)):
+        if mark["end"] is None:
+            begun = begun or mark
+        elif begun is not None:
+            whole = mark.string[begun.start() : mark.end()]
+            found.append(Block(begun["name"], whole, mark.string[begun.end() : mark.start()]))
+            begun = None
+    return found
+
+
+def _without_comments(text: str) -> str:
+    """A text without Jinja's comments; one that is never closed stays."""
+    pieces: list[str] = []
+    done = 0
+    while (start := text.find("{#", done)) >= 0 and (end := text.find("#}", start + 2)) >= 0:
+        pieces.append(text[done:start])
+        done = end + 2
+    return "".join((*pieces, text[done:])) if pieces else text
 
 
 def header_of(text: str, *, delimiter: str = ",") -> tuple[str, ...]:
@@ -86,7 +98,9 @@ def named_in(text: str) -> Calls:
     return Calls(tuple(refs), tuple(sources))
 
 
-_EXPRESSION: Final = re.compile(r"\{\{[-+]?(.*?)[-+]?\}\}", re.DOTALL)
+_LONGEST_CALL: Final = 5_000
+"""Characters of a call that is still plain."""
+
 _CONSTANTS: Final[Mapping[str, object]] = {"true": True, "false": False, "none": None}
 
 
@@ -96,14 +110,16 @@ def plain_calls(text: str) -> Calls | None:
     ``None`` if there is more to it, which takes a hundred times as long. Most models are that plain, and dbt has such a
     short cut too.
     """
-    text = _COMMENT.sub("", text)
+    text = _without_comments(text)
     if "{%" in text or "{#" in text:
         return None
     refs: dict[Ref, None] = {}
     sources: dict[tuple[str, str], None] = {}
     config: dict[str, Any] = {}
-    for expression in _EXPRESSION.findall(text):
-        call = _plain_call(expression)
+    end = 0
+    while (start := text.find("{{", end)) >= 0:
+        end = text.find("}}", start + 2)
+        call = _plain_call(text[start + 2 : end]) if 0 <= end - start < _LONGEST_CALL else None
         if call is None:
             return None
         name, names, options = call
@@ -124,7 +140,8 @@ def plain_calls(text: str) -> Calls | None:
 def _plain_call(expression: str) -> tuple[str, list[object], dict[str, object]] | None:
     """Name and arguments of a call, if that is all, and they are plain values."""
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        # a minus or plus at the border of an expression is about the white space around it
+        tree = ast.parse(expression.lstrip("-+").removesuffix("-").removesuffix("+").strip(), mode="eval").body
         if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
             return None
         options = {keyword.arg: _value(keyword.value) for keyword in tree.keywords if keyword.arg is not None}
