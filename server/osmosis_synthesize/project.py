@@ -447,11 +447,6 @@ class Project:
         entry = document.entry(key) if document is not None else None
         return better(found, text, entry, column, self.layout.name)
 
-    def is_generated_text(self, key: EntryKey, column: str | None, text: str, *, file: Path | None = None) -> bool:
-        """Whether ``text`` is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
-        record = self.record_of(key, column, text, file=file)
-        return record is not None and record.is_of(text) and not record.is_edited
-
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record where texts come from that an editor has put in place; a run does so itself.
 

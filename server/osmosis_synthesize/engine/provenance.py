@@ -82,14 +82,13 @@ class Record(msgspec.Struct, frozen=True):
         """What it is about."""
         return Place(self.node, fold(self.column or ""))
 
-    @property
-    def is_edited(self) -> bool:
-        """Whether the text is a human's by now."""
-        return self.origin == "edited"
-
     def is_of(self, text: str | None) -> bool:
         """Whether it is about this very text. If not, a human has changed that since."""
         return text is not None and text_hash(text) == self.text
+
+    def is_generated_text(self, text: str | None) -> bool:
+        """Whether this text is as it was generated. What a human has changed, or accepted after changing it, is theirs."""
+        return self.is_of(text) and self.origin != "edited"
 
 
 def text_hash(text: str) -> str:

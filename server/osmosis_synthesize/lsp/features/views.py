@@ -66,13 +66,12 @@ class Spot:
         """How its description came about, if that is recorded; for the worker."""
         if self.slot.text is None:
             return None
-        return project.record_of(self.slot.key, self.slot.column, self.slot.text)
+        return project.record_of(self.slot.key, self.slot.column, self.slot.text, file=self.file)
 
     def stands_as_generated(self, project: Project) -> Record | None:
         """The same, if no human has changed the text since."""
         record = self.record(project)
-        is_own = record is not None and record.is_of(self.slot.text) and not record.is_edited
-        return record if is_own else None
+        return record if record is not None and record.is_generated_text(self.slot.text) else None
 
     def as_gap(self) -> Gap:
         """The slot as one whose very text may be replaced, or taken out."""
