@@ -136,6 +136,11 @@ async def test_5_nothing_is_left_behind_by_notifications_and_commands(tmp_path: 
             server,
             {"id": 100 + version, "method": "workspace/executeCommand", "params": {"command": "osmosis.spend"}},
         )
+    for _ in range(3):
+        send(server, {"method": "window/workDoneProgress/cancel", "params": {"token": "a run of the past"}})
+        send(server, {"method": "$/setTrace", "params": {"value": "off"}})
+        event = {"added": [], "removed": []}
+        send(server, {"method": "workspace/didChangeWorkspaceFolders", "params": {"event": event}})
     await quiet(session)
 
     answered = {message["id"] for message in wire.messages if "id" in message and "result" in message}

@@ -106,6 +106,13 @@ class Protocol(LanguageServerProtocol):
     def _set_trace(self, params: types.SetTraceParams) -> None:
         self.tracing.set(params.value)
 
+    def _execute_handler(self, msg_id: str | int, *args: Any, **kwargs: Any) -> None:
+        """Keep the future of what is handled only for as long as that takes; pygls keeps those of notifications for ever."""
+        super()._execute_handler(msg_id, *args, **kwargs)
+        future = self._request_futures.get(msg_id)
+        if future is not None:
+            future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
+
     def _handle_request(self, msg_id: str | int, method_name: str, params: Any) -> None:
         self.tracing.received(method_name, params, msg_id)
         super()._handle_request(msg_id, method_name, params)
