@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from osmosis_synthesize.gathering import Gathering
+from osmosis_synthesize.gathering import Gathering, before
 
 
 async def numbers(*heaps: int, between: asyncio.Event | None = None) -> AsyncGenerator[int, None]:
@@ -70,3 +70,35 @@ async def test_who_is_cancelled_finds_what_had_come() -> None:
     assert gathering.left == [0, 1, 2]
     await gathering.aclose()
     assert closed.is_set()
+
+
+async def test_what_comes_after_a_moment_is_given_up() -> None:
+    cleaned: list[str] = []
+
+    async def endless() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            yield 2
+            await asyncio.Event().wait()
+            yield 3
+        finally:
+            cleaned.append("closed")
+
+    assert [item async for item in before(asyncio.get_running_loop().time() + 0.05, endless())] == [1, 2]
+    assert cleaned == ["closed"]
+    assert [item async for item in before(None, numbers(2, 1, between=_now()))] == [0, 1, 2]
+
+
+async def test_a_timeout_of_the_generator_s_own_is_an_error() -> None:
+    async def late() -> AsyncGenerator[int, None]:
+        yield 1
+        raise TimeoutError("its own")
+
+    with pytest.raises(TimeoutError, match="its own"):
+        assert [item async for item in before(asyncio.get_running_loop().time() + 60, late())]
+
+
+def _now() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
