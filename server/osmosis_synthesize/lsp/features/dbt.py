@@ -109,13 +109,13 @@ async def _parse(session: Session, run: Run, member: Member, command: Sequence[s
         exit_code = process.returncode if in_time else None
         problem = None if exit_code == 0 else _problem(run, exit_code)
         said = problem or f"done in {seconds:.1f} s"
+        updates.reload(session, member)
         return Parsed(exit_code, seconds, tuple(tail), problem)
     finally:
         if process is not None and process.returncode is None:
             _signal(process, _KILL)
         member.parsing = False
         progress.end(said)
-        updates.reload(session, member)
 
 
 async def _start(command: Sequence[str], folder: Path) -> Process:

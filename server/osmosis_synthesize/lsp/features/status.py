@@ -30,12 +30,16 @@ def changed(session: Session) -> None:
     """Tell the client soon, if that makes a difference to it; changes that come close together are told as one."""
     if not session.status_is_due:
         session.status_is_due = True
-        session.jobs.start(_notify(session), name="status")
+        # A timer, since a task that waits would be left over where the last thing that changes is that all has ended.
+        asyncio.get_running_loop().call_later(_AT_MOST_EVERY, _tell, session)
+
+
+def _tell(session: Session) -> None:
+    session.status_is_due = False
+    session.jobs.start(_notify(session), name="status")
 
 
 async def _notify(session: Session) -> None:
-    await asyncio.sleep(_AT_MOST_EVERY)
-    session.status_is_due = False
     now = await status(session)
     # Ages grow by themselves; that a manifest was written anew is news.
     projects = tuple(msgspec.structs.replace(project, manifest_age=None) for project in now.projects)
