@@ -131,6 +131,21 @@ def test_white_space_is_no_other_text() -> None:
     assert not record(text="One row per order.").is_of("One row per Order.")
 
 
+@pytest.mark.parametrize(
+    ("origin", "text", "own"),
+    [
+        ("generated", "Sum.", True),
+        ("cached", " Sum.", True),
+        ("generated", "Total.", False),
+        ("edited", "Sum.", False),
+        ("generated", None, False),
+    ],
+)
+def test_a_humans_text_is_none_that_was_generated(origin: str, text: str | None, own: bool) -> None:
+    one = Record("model.shop.orders", None, text_hash("Sum."), origin, "openai", "gpt-5-mini", "2026-01-31")
+    assert one.is_generated_text(text) == own
+
+
 # --- what others wrote -------------------------------------------------------------------------------------------
 
 
