@@ -76,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--timeout", type=_seconds, metavar="SECONDS", help="end after so long, with what is done by then"
     )
+    run.add_argument(
+        "--limit", type=_number, metavar="N", help="at most so many nodes, parents first; run again for the next ones"
+    )
+    run.add_argument("--quiet", action="store_true", help="say only what went wrong")
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
     _add_json(run)
     _add_format(run)
@@ -253,6 +257,13 @@ def _percent(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is no percentage from 0 to 100")
+    return value
+
+
+def _number(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return value
 
 

@@ -16,6 +16,7 @@ from osmosis_hooks.limit import TimeLimit, TimeUp
 from osmosis_hooks.markdown import add_to_job_page, of_run, write_report
 from osmosis_hooks.output import count, quoted, unified_diff
 from osmosis_hooks.parsing import dbt_parse
+from osmosis_hooks.progress import progress_of
 from osmosis_hooks.scope import gaps_of, is_complete, requests
 from osmosis_hooks.wording import origin_of, summary
 from osmosis_synthesize.engine.call import Caller, Mode
@@ -46,7 +47,13 @@ def main(options: argparse.Namespace) -> int:
                 except TimeUp:
                     print(f"Nothing was filled in {shown(project.root)}: {limit.reason}.", file=sys.stderr)
                     continue
-                tell(project, outcomes, out, listed=options.format != "github")
+                tell(
+                    project,
+                    outcomes,
+                    out,
+                    listed=not options.quiet and options.format != "github",
+                    ended=not options.quiet,
+                )
                 if options.diff:
                     (sys.stderr if machine else sys.stdout).writelines(unified_diff(project.drafts.changes()))
                 changed = project.drafts.written
@@ -102,9 +109,11 @@ def _fill(
     if options.parse:
         _parse(project, strict=options.strict, seconds=limit.left)
     with limit.enforced():
-        gaps = gaps_of(project, request, upstream=options.upstream)
+        gaps = gaps_of(project, request, upstream=options.upstream, calls=mode_of(options) == "call")
+        if options.limit is not None:
+            gaps = _first(project, gaps, store, options)
     caller = project.caller(store, mode=mode_of(options), prompts=options.debug_prompts)
-    outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends))
+    outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends, quiet=options.quiet))
     outcomes += _not_reached(gaps, outcomes, limit)
     if options.facts and project.settings.provider != "facts" and limit.left != 0:
         open_ids = {item.gap.id for outcome in outcomes for item in outcome.unfilled}
@@ -112,6 +121,22 @@ def _fill(
         proven = asyncio.run(fill(project, left, project.prover(store), write=write, until=limit.ends))
         outcomes = _joined(outcomes, proven)
     return outcomes
+
+
+def _first(project: Project, gaps: Sequence[Gap], store: Store, options: argparse.Namespace) -> tuple[Gap, ...]:
+    """The gaps of the first nodes for which something can be done, as many as ``--limit`` says."""
+    callers = [project.caller(store, mode=mode_of(options)), *([project.prover(store)] if options.facts else [])]
+    plans = [asyncio.run(project.plan(gaps, caller)) for caller in callers]
+    fillable = {
+        node.unique_id for plan in plans for node in plan.nodes if node.proposals or node.waiting or node.calls
+    }
+    able = [node.unique_id for node in plans[0].nodes if node.unique_id in fillable]
+    chosen = set(able[: options.limit])
+    if len(able) > len(chosen):
+        project.notes.append(
+            f"{count(len(able) - len(chosen), 'node')} more can be described; run again for the next."
+        )
+    return tuple(gap for gap in gaps if gap.unique_id in chosen)
 
 
 def _parse(project: Project, *, strict: bool, seconds: float | None) -> None:
@@ -154,26 +179,38 @@ def mode_of(options: argparse.Namespace) -> Mode:
 
 
 async def fill(
-    project: Project, gaps: Sequence[Gap], caller: Caller, *, write: bool, until: float | None = None
+    project: Project,
+    gaps: Sequence[Gap],
+    caller: Caller,
+    *,
+    write: bool,
+    until: float | None = None,
+    quiet: bool = True,
 ) -> list[NodeOutcome]:
     """Fill these gaps and give the outcome of each node, parents first; of those that are finished in time."""
     outcomes: list[NodeOutcome] = []
+    progress = progress_of(len({gap.unique_id for gap in gaps}), sys.stderr, quiet=quiet)
     try:
-        async with aclosing(project.run(gaps, caller, write=write, until=until)) as finished:
-            async for outcome in finished:
-                outcomes.append(outcome)  # noqa: PERF401 - an async comprehension would lose them when cancelled
+        with progress:
+            async with aclosing(project.run(gaps, caller, write=write, until=until)) as finished:
+                async for outcome in finished:
+                    outcomes.append(outcome)
+                    progress.finished(outcome)
     finally:
         await caller.aclose()
     return [project.settled(outcome) for outcome in outcomes]
 
 
-def tell(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO, *, listed: bool = True) -> None:
-    """What was filled from where, what was not and why, unless that is listed elsewhere; and what it cost."""
+def tell(
+    project: Project, outcomes: Sequence[NodeOutcome], out: TextIO, *, listed: bool = True, ended: bool = True
+) -> None:
+    """What was filled from where, what was not and why (``listed``), what went wrong, and the sum (``ended``)."""
     if listed:
         _list(project, outcomes, out)
     for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
         print(note, file=sys.stderr)
-    print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
+    if ended:
+        print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
 
 
 def _list(project: Project, outcomes: Sequence[NodeOutcome], out: TextIO) -> None:

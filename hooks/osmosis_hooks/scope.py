@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from osmosis_synthesize.discovery import SCHEMA_SUFFIXES, find_project, projects_of
 from osmosis_synthesize.engine.model import Gap
@@ -16,6 +16,10 @@ from osmosis_synthesize.settings import load_settings
 
 if TYPE_CHECKING:
     from osmosis_synthesize.recording import Recorded
+
+
+_MANY: Final = 1000
+"""Nodes whose lineage takes longer than one waits for anything else."""
 
 
 def requests(options: argparse.Namespace) -> Iterator[tuple[Project, Request]]:
@@ -85,11 +89,16 @@ def _open(root: Path, options: argparse.Namespace) -> Project:
     return Project(root, settings, manifest=options.manifest, catalog=options.catalog)
 
 
-def gaps_of(project: Project, request: Request, *, upstream: bool) -> tuple[Gap, ...]:
-    """The gaps that a run fills: those asked for, with ``upstream`` also those that several of them would inherit from."""
+def gaps_of(project: Project, request: Request, *, upstream: bool, calls: bool = False) -> tuple[Gap, ...]:
+    """The gaps that a run fills: those asked for, with ``upstream`` also those that several of them would inherit from.
+
+    Their lineage is traced at once, on all cores if that is worth it; but where ``calls`` will be made, and the nodes are
+    not very many, each node's is traced while those of others are waited for.
+    """
     project.catch_up(request)
     gaps = project.survey(request).gaps
-    project.trace(gaps)
+    if upstream or not calls or len({gap.unique_id for gap in gaps}) > _MANY:
+        project.trace(gaps)
     return (*gaps, *(shared.gap for shared in project.shared_upstream(gaps))) if upstream else gaps
 
 
