@@ -61,8 +61,10 @@ class _Nodes(Mapping[str, Node]):
 
     def _code(self, node: Node) -> str:
         if node.resource_type == "model" and node.package_name == self._index.metadata.project_name:
+            file = self._project_dir / node.path
             try:
-                return (self._project_dir / node.path).read_bytes().decode("utf-8-sig")
+                if file.is_file():  # a manifest may name anything, a device too
+                    return file.read_bytes().decode("utf-8-sig")
             except (OSError, UnicodeDecodeError):
                 pass  # it has moved, or is no text any more: what dbt saw is all there is
         return node.raw_code
