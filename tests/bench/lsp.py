@@ -315,8 +315,8 @@ def requests(client: Client, uri: str, turns: int) -> list[Row]:
     models = itertools.cycle((line, 12) for line in below(text, "  - name: "))
     keys = itertools.cycle((line, 20) for line in below(text, "        description:"))
     document = {"textDocument": {"uri": uri}}
-    context = {"context": {"diagnostics": []}}
-    trigger = {"context": {"triggerKind": 2}}
+    context: dict[str, Any] = {"context": {"diagnostics": []}}
+    trigger: dict[str, Any] = {"context": {"triggerKind": 2}}
     rows = [
         ("hover on a column", at(client, uri, "textDocument/hover", columns)),
         ("hover on a model", at(client, uri, "textDocument/hover", models)),
@@ -358,12 +358,16 @@ def keystrokes(client: Client, uri: str, turns: int) -> list[Row]:
             yield lambda line=line: client.type(uri, line, 14, 14, "x")
             yield lambda line=line: client.type(uri, line, 14, 15, "")
 
-    first = below(text, "  - name: ")[0]
-    breaks = [lambda: client.type(uri, first - 1, 0, 0, "\n"), lambda: client.join(uri, first - 1)]
+    first = below(text, "      - name: ")[0]
+    breaks = [lambda: client.type(uri, first, 0, 0, "\n"), lambda: client.join(uri, first)]
     return [
-        measure("a character in a description", client, pulled(itertools.cycle(in_text)), turns, goal=20, after=after),
+        measure(
+            "a character in a description", client, pulled(itertools.cycle(in_text)), turns, goal=20, after=after
+        ),
         measure("a character in a name", client, pulled(in_names()), turns, goal=20, after=after),
-        measure("a line more at the top", client, pulled(itertools.cycle(breaks)), turns, goal=20, after=after),
+        measure(
+            "a line more in the first entry", client, pulled(itertools.cycle(breaks)), turns, goal=20, after=after
+        ),
     ]
 
 
@@ -412,16 +416,21 @@ def report(rows: Sequence[Row]) -> None:
 
 def serve() -> int:
     """Be the server, with an empty request besides its own."""
-    from osmosis_synthesize.lsp.server import make_server
+    from osmosis_synthesize.lsp import main as program
+    from osmosis_synthesize.lsp import server
 
-    server, _ = make_server()
+    make = server.make_server
 
     async def empty(_: None) -> None:
         """Do nothing."""
 
-    server.feature(EMPTY)(empty)
-    server.start_io()
-    return 0
+    def with_empty() -> Any:
+        made, session = make()
+        made.feature(EMPTY)(empty)
+        return made, session
+
+    server.make_server = with_empty
+    return program.main([])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -31,6 +31,8 @@ class EntrySurvey:
     """The :attr:`Gap.id` of each."""
     slots: int
     """Places for a description."""
+    nodes: tuple[str, ...]
+    """The ``unique_id`` of each node that the entry describes."""
 
     def gaps(self, document: Document, file: Path, *, moved: int = 0) -> list[Gap]:
         """The gaps in a document in which the entry stands ``moved`` characters further on than where it was read."""
@@ -45,7 +47,8 @@ def survey_entry(entry: Entry, path: str, *, naming: Naming, placeholders: Colle
     """The gaps of one entry of the schema file ``path`` (as the manifest writes it)."""
     slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
     missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
-    nodes = naming.nodes(entry.key, path) if missing else ()
+    nodes = naming.nodes(entry.key, path)
     found = tuple(Missing(naming.unique_id(entry.key, nodes, slot.column), slot) for slot in missing)
     ids = tuple((unique_id, slot.column) for unique_id, slot in found)
-    return EntrySurvey(entry, found, ids, len(slots))
+    unique_ids = tuple(node.unique_id for node in nodes) or (naming.unique_id(entry.key, (), None),)
+    return EntrySurvey(entry, found, ids, len(slots), unique_ids)

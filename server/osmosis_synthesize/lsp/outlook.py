@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
+from osmosis_synthesize.engine.entry_gaps import EntrySurvey
 from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan
@@ -21,6 +23,9 @@ from osmosis_synthesize.project import Project, Request
 
 _SHOWN_EVERY: Final = 1.0
 """Seconds."""
+
+_MANY: Final = 20
+"""Nodes for which so much is read that it is worth a search for garbage."""
 
 
 def ways_of(plan: Plan) -> dict[GapId, Way]:
@@ -45,7 +50,8 @@ def by_node(gaps: Sequence[Gap]) -> Mapping[str, list[Gap]]:
 async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
     """Look at one open file node by node, a piece of work for each; yields whenever something is known anew.
 
-    In a large file it yields every now and then, so that what is known can be shown.
+    In a large file it yields every now and then, so that what is known can be shown. Nodes are passed over if neither their
+    entries nor those of nodes upstream have been edited since the last time.
     """
     reading = await session.read(uri)
     if reading is None or not reading.ready.has_manifest:
@@ -56,7 +62,8 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
     changed = member.stale.get(path, ()) != stale
     member.stale[path] = stale
     shown = time.monotonic()
-    nodes = await session.worker.do(lambda: by_node(reading.gaps))
+    before = session.looked_at.pop(uri, ())
+    nodes = await session.worker.do(lambda: by_node(_affected(reading, before)))
     for gaps in nodes.values():
         ways = await session.worker.do(lambda gaps=gaps: plan_now(session, project, gaps))
         known = member.ways.get(path, {})
@@ -66,12 +73,39 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
         if changed and time.monotonic() - shown >= _SHOWN_EVERY:
             yield
             changed, shown = False, time.monotonic()
-    there = {gap.id for gaps in nodes.values() for gap in gaps}
-    gone = member.ways.get(path, {}).keys() - there
+    gone = member.ways.get(path, {}).keys() - set(reading.ids)
     if gone:
         member.ways[path] = {gap: way for gap, way in member.ways[path].items() if gap not in gone}
+    session.looked_at[uri] = tuple(survey for survey, _ in reading.entries)
+    if len(nodes) > _MANY:
+        await session.worker.do(_settle)
     if changed:
         yield
+
+
+def _affected(reading: Reading, before: Sequence[EntrySurvey]) -> list[Gap]:
+    """The gaps of the nodes whose outlook may be another one than when the entries were as ``before``."""
+    now = {id(survey): survey for survey, _ in reading.entries}
+    known = {id(survey): survey for survey in before}
+    edited = [now.get(key) or known[key] for key in now.keys() ^ known.keys()]
+    reached = {unique_id for survey in edited for unique_id in survey.nodes}
+    stack = list(reached)
+    while stack:
+        below = set(reading.project.index.children(stack.pop())) - reached
+        reached |= below
+        stack += below
+    return [
+        gap
+        for survey, moved in reading.entries
+        if not before or any(unique_id in reached for unique_id, _ in survey.missing)
+        for gap in survey.gaps(reading.document, reading.text.path, moved=moved)
+    ]
+
+
+def _settle() -> None:
+    """Have Python's search for garbage pass over what has come to stay, a project and its files: it takes long otherwise."""
+    gc.collect()
+    gc.freeze()
 
 
 async def work_out_model(session: Session, uri: str) -> bool:

@@ -67,6 +67,8 @@ class Session:
         """What it was told last."""
         self.told: Final = dict[str, Told]()
         """The diagnostics of each open schema file, as they were last made."""
+        self.looked_at: Final = dict[str, Sequence[EntrySurvey]]()
+        """The entries of each open schema file as they were when it was worked out how all its gaps would be filled."""
         self._readings: Final = dict[str, Reading]()
         self._sheets: Final = dict[tuple[str, str], Sheet]()
         self._told: Final = set[str]()
@@ -174,6 +176,7 @@ class Session:
         """A document was closed."""
         self._readings.pop(uri, None)
         self.told.pop(uri, None)
+        self.looked_at.pop(uri, None)
         for key in [key for key in self._sheets if key[0] == uri]:
             del self._sheets[key]
 

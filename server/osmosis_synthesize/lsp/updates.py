@@ -157,6 +157,8 @@ def did_change(session: Session, params: types.DidChangeTextDocumentParams) -> N
         for edit in edits:
             session.documents.edited(text.path, edit)
         _text_changed(session, document.uri)
+        for name in session.looked_at.keys() - {document.uri}:
+            del session.looked_at[name]  # what has been typed here may be inherited there
         for other in session.texts:
             if other.path.suffix.lower() in NODE_SUFFIXES and other.uri != document.uri:
                 _text_changed(session, other.uri)  # its entry may stand in the file that was changed
@@ -234,6 +236,7 @@ async def _refresh(session: Session) -> None:
 
 def look_again(session: Session) -> None:
     """What the open files were thought to take may have changed."""
+    session.looked_at.clear()
     for text in session.texts:
         uri = text.uri
         session.jobs.restart(("outlook", uri), lambda uri=uri: _look_ahead(session, uri), name="outlook")

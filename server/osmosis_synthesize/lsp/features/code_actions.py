@@ -253,7 +253,7 @@ class _Offers:
         if block is not None:
             yield block
         if isinstance(way, PlannedCall):
-            alone = f", {money(way.cost)}" if way.gaps == (gap,) else ""
+            alone = f", {money(way.cost)}" if [one.id for one in way.gaps] == [gap.id] else ""
             target = Target(self.view.uri, gap.unique_id, gap.column)
             yield self._paid(f"Generate description for `{name}`{alone}", messages.GENERATE_COLUMN, target)
         elif isinstance(way, Unfilled) and self.abilities.disabled_actions:
