@@ -40,7 +40,8 @@ export async function serve(
     ...["--server-data-dir", folder, "--user-data-dir", user, "--extensions-dir", path.join(folder, "extensions")],
     ...["--accept-server-license-terms", "--telemetry-level", "off"],
   ];
-  const env = { ...process.env, ...environment };
+  // Without the address of a marketplace nothing is looked up there.
+  const env = { ...process.env, EXTENSIONS_GALLERY: '{"serviceUrl":""}', ...environment };
   const log = fs.openSync(path.join(folder, "editor.log"), "a");
   execFileSync(editor.node, [editor.main, ...profile, "--install-extension", vsix], { env, stdio: ["ignore", log, log] });
   const port = await freePort();

@@ -7,58 +7,57 @@ import { Workbench } from "./workbench";
 
 const MARTS = "models/marts/_marts.yml";
 
-const SMALL = { x: 0, y: 0, width: 860, height: 300 };
-const LARGE = { ...SMALL, height: 500 };
-
 let workbench: Workbench;
 
-/** Looked at where a test has failed. */
-async function leave(this: Mocha.Context): Promise<void> {
+/** What was on the page where a test has failed; the next test starts on a new one. */
+async function lookAtFailure(this: Mocha.Context): Promise<void> {
   if (this.currentTest?.state === "failed") {
     const name = this.currentTest.title.replaceAll(/\W+/g, "-");
     await workbench.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
+    await workbench.close();
+    workbench = await Workbench.open(session(), MARTS);
   }
-  await workbench.close();
 }
 
 describe("in the workbench", function () {
   this.timeout(120_000);
 
-  beforeEach(async () => {
+  before(async () => {
     workbench = await Workbench.open(session(), MARTS);
+    await workbench.lens(/gaps: /).waitFor();
   });
-  afterEach(leave);
+  afterEach(lookAtFailure);
+  after(async () => {
+    await workbench.close();
+  });
+
+  it("a line over each model tells how many gaps it has and what they take", async () => {
+    await workbench.lens(/^\d+ gaps: .*\$/).waitFor();
+    await workbench.picture("code-lens", { x: 0, y: 66, width: 860, height: 220 });
+  });
+
+  it("hovering tells what a column is made of and what a description would cost", async () => {
+    await workbench.moveTo(MARTS, "- name: duration_min");
+    await workbench.press("Control+K");
+    await workbench.press("Control+I");
+    const hover = workbench.page.locator(".monaco-hover:not(.hidden)", { hasText: "tokens in" });
+    await hover.first().waitFor();
+    await workbench.picture("hover", { x: 0, y: 260, width: 860, height: 260 });
+  });
 
   it("the light bulb offers a description with its cost, and puts it in place", async () => {
-    await workbench.lens(/gaps: /).waitFor();
     await workbench.moveTo(MARTS, "- name: duration_min");
     await workbench.press("Control+.");
     const row = workbench.page.locator(".action-widget .monaco-list-row.action", { hasText: "Generate description for `duration_minutes`" });
     await row.waitFor();
-    await workbench.picture("light-bulb", LARGE);
+    await workbench.picture("light-bulb", { x: 0, y: 240, width: 860, height: 330 });
     await workbench.choose(row);
     await workbench.line("Minutes from unlocking the bike").waitFor();
     await workbench.saved(MARTS, /- name: duration_minutes\n +description: "?Minutes from unlocking the bike/);
     await workbench.statusBar.getByText(/\$0\.0\S* · \$0\.0\S* today/).waitFor();
   });
 
-  it("a line over each model tells how many gaps it has and what they take", async () => {
-    await workbench.lens(/^\d+ gaps: .*\$/).waitFor();
-    await workbench.picture("code-lens", SMALL);
-  });
-
-  it("hovering tells what a column is made of and what a description would cost", async () => {
-    await workbench.lens(/gaps: /).waitFor();
-    await workbench.moveTo(MARTS, "- name: duration_min");
-    await workbench.press("Control+K");
-    await workbench.press("Control+I");
-    const hover = workbench.page.locator(".monaco-hover:not(.hidden)", { hasText: "tokens in" });
-    await hover.first().waitFor();
-    await workbench.picture("hover", LARGE);
-  });
-
   it("ghost text comes by itself where it is free, and from the provider when it is asked for", async () => {
-    await workbench.lens(/gaps: /).waitFor();
     const ghost = workbench.page.locator(".ghost-text-decoration, .ghost-text-decoration-preview, .ghost-text");
     await workbench.moveTo(MARTS, "- name: ended_at");
     await workbench.press("Enter");
@@ -73,7 +72,7 @@ describe("in the workbench", function () {
     await workbench.command("Trigger Inline Suggestion");
     const paid = ghost.filter({ hasText: "brought back" }).first();
     await paid.waitFor();
-    await workbench.picture("ghost-text", SMALL);
+    await workbench.picture("ghost-text", { x: 0, y: 340, width: 860, height: 220 });
     await workbench.press("Tab");
     await workbench.saved(MARTS, /- name: is_round_trip\n +description: "?Whether the bike was brought back/);
   });
@@ -82,7 +81,7 @@ describe("in the workbench", function () {
     await workbench.command("osmosis: Show Menu");
     const row = workbench.page.locator(".quick-input-list .monaco-list-row", { hasText: "Pause Generation" });
     await row.waitFor();
-    await workbench.picture("menu", LARGE);
+    await workbench.picture("menu", { x: 330, y: 26, width: 620, height: 300 });
     await workbench.choose(row);
     await workbench.statusBar.locator(".codicon-debug-pause").waitFor();
   });
@@ -102,8 +101,11 @@ describe("in the workbench", function () {
 });
 
 describe("where there is no server", function () {
-  this.timeout(180_000);
-  afterEach(leave);
+  this.timeout(240_000);
+  afterEach(lookAtFailure);
+  after(async () => {
+    await workbench.close();
+  });
 
   it("the extension asks, makes its own environment from the wheel it carries, and runs the server from there", async () => {
     workbench = await Workbench.show(session(), MARTS, { "osmosis.interpreter": "" });
@@ -112,7 +114,7 @@ describe("where there is no server", function () {
     await workbench.statusBar.locator(".codicon-error").waitFor();
     await question.getByRole("button", { name: "Install" }).press("Enter");
     await workbench.message("Installing the osmosis language server").waitFor();
-    await workbench.statusBar.getByText(/today/).waitFor({ timeout: 150_000 });
+    await workbench.statusBar.getByText(/today/).waitFor({ timeout: 180_000 });
     await workbench.lens(/gaps: /).waitFor();
   });
 });

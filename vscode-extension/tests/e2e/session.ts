@@ -58,15 +58,25 @@ export class Session {
     return folder;
   }
 
+  /** A workspace of two folders, each with a copy of the demo project; one of them lies deeper than its folder. */
+  twoProjects(): string {
+    const folders = [this.workspace(), fs.realpathSync(fs.mkdtempSync(path.join(this.folder, "workspace-")))];
+    fs.cpSync(DEMO, path.join(folders[1] ?? "", "analytics", "dbt"), { recursive: true });
+    const file = path.join(this.folder, "two.code-workspace");
+    fs.writeFileSync(file, JSON.stringify({ folders: folders.map((folder) => ({ path: folder })) }));
+    return file;
+  }
+
   /** A page of the browser that is not on the workbench yet. */
   async page(): Promise<Page> {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
     return await context.newPage();
   }
 
-  /** The address of the workbench with a folder, and what it should open or do at once. */
-  address(folder: string, payload: readonly (readonly [string, string])[]): string {
-    return `http://${this.host}/?folder=${encodeURIComponent(folder)}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
+  /** The address of the workbench with a folder or a workspace, and what it should open or do at once. */
+  address(workspace: string, payload: readonly (readonly [string, string])[]): string {
+    const kind = workspace.endsWith(".code-workspace") ? "workspace" : "folder";
+    return `http://${this.host}/?${kind}=${encodeURIComponent(workspace)}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
   }
 
   /** A path as the browser's side of the workbench names it. */

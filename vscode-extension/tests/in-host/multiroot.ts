@@ -1,0 +1,38 @@
+/** A workspace of several folders. */
+
+import assert from "node:assert/strict";
+import * as vscode from "vscode";
+import { after, running, suite, until } from "./harness";
+
+export const run = suite("multiroot", () => {
+  it("a folder that is added brings its project, and takes it away again", async () => {
+    const { projects, server } = await running();
+    const folders = vscode.workspace.workspaceFolders ?? [];
+    const last = folders.at(-1) ?? assert.fail("no folder is open");
+    const count = (wanted: number) => until(() => (projects.roots.length === wanted ? true : undefined), projects.onDidChange);
+    assert.ok(vscode.workspace.updateWorkspaceFolders(folders.length - 1, 1));
+    await count(1);
+    await until(() => (server.state.kind === "running" && server.status ? true : undefined), server.onDidChange);
+    assert.ok(vscode.workspace.updateWorkspaceFolders(folders.length - 1, 0, { uri: last.uri }));
+    await count(2);
+    await running();
+    const document = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(last.uri, "analytics/dbt/models/marts/_marts.yml"));
+    assert.ok(after(document, "models:"));
+    assert.ok(vscode.languages.match(projects.selector, document) > 0);
+  });
+
+  it("one server is there for all projects, also for one that lies deeper than its folder", async () => {
+    const { projects, server } = await running();
+    const [first, second] = (vscode.workspace.workspaceFolders ?? []).map((folder) => folder.uri.fsPath);
+    assert.deepEqual([...projects.roots].sort(), [first, `${String(second)}/analytics/dbt`].sort());
+    for (const root of projects.roots) {
+      const document = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(vscode.Uri.file(root), "models/marts/_marts.yml"));
+      await vscode.window.showTextDocument(document);
+      await until(
+        () => vscode.languages.getDiagnostics(document.uri).find((one) => one.source === "osmosis"),
+        vscode.languages.onDidChangeDiagnostics,
+      );
+      await until(() => server.status?.projects.find((one) => one.root === root && one.state === "ready"), server.onDidChange);
+    }
+  });
+});
