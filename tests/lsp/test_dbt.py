@@ -16,6 +16,9 @@ import pytest_asyncio
 from lsprotocol import types
 
 from lsp_editor import PATIENCE, Editor, as_dict, server_environment, uri
+from osmosis_synthesize.lsp.configuration import Configuration
+from osmosis_synthesize.lsp.features import dbt
+from osmosis_synthesize.lsp.server import make_server
 from projects import copy_demo
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -172,6 +175,24 @@ async def test_cancel_all_stops_it_however_it_takes_it(parser: Editor, project: 
     assert (await parser.status())["running"] == 0
     (project / "stand_in.py").write_text("print('again')", "utf-8")
     assert (await parse(parser, uri(project)))["tail"] == ["again"]
+
+
+async def test_it_is_stopped_when_it_takes_too_long(project: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(dbt, "_LIMIT", 0.5)
+    _, session = make_server()
+    session.configuration = Configuration(dbt_command=(sys.executable, "-c", STAND_IN))
+    (project / "stand_in.py").write_text(HANGS, "utf-8")
+
+    class Mute:
+        def write(self, data: bytes) -> None:
+            """Nobody listens."""
+
+    session.protocol.set_writer(Mute())
+    result = await dbt.parse(session, [{"uri": uri(project)}])
+
+    assert (result["exitCode"], result["problem"]) == (None, "It was stopped after 0.5 seconds.")
+    pids = [int(pid) for pid in (project / "pids").read_text().split()]
+    await Editor().until(lambda: not any(map(is_alive, pids)) and not len(session.jobs))
 
 
 @pytest.mark.parametrize("orderly", [True, False])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class EditorsModel:
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
         self.answer: Callable[[dict[str, Any]], Any] = self.describe
+        self.choose: Callable[[types.ShowMessageRequestParams], Awaitable[types.MessageActionItem | None]]
+        """What its user says to a question."""
         self.hanging = 0
         self.given_up = 0
 
@@ -58,6 +60,10 @@ async def chooser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tup
     @editor.client.feature("osmosis/languageModel")
     async def ask(params: Any) -> Any:
         return await model(params)
+
+    @editor.client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)
+    async def choose(params: types.ShowMessageRequestParams) -> types.MessageActionItem | None:
+        return await model.choose(params)
 
     environment = server_environment(tmp_path_factory.mktemp("models-cache")) | {"ANTHROPIC_API_KEY": KEY}
     await editor.start(environment, options={"languageModel": True})
@@ -283,19 +289,19 @@ async def test_a_choice_holds_over_the_settings_until_it_is_taken_back(
 
 
 async def test_a_client_without_a_picker_has_the_user_asked(chooser: tuple[Editor, EditorsModel], demo: Path):
-    editor, _ = chooser
+    editor, user = chooser
     name = editor.open(demo / RIDERS)
     await editor.planned(name)
     questions: list[types.ShowMessageRequestParams] = []
     answers = [None, "facts", "What the settings say"]
 
-    @editor.client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)
-    def answer(params: types.ShowMessageRequestParams) -> types.MessageActionItem | None:
+    async def answer(params: types.ShowMessageRequestParams) -> types.MessageActionItem | None:
         questions.append(params)
         chosen = answers[len(questions) - 1]
         offered = [item for item in params.actions or [] if chosen is not None and item.title.startswith(chosen)]
         return offered[0] if offered else None
 
+    user.choose = answer
     nothing = as_dict(await editor.command("osmosis.chooseProvider"))
     assert nothing == {"provider": None, "model": None}
     titles = [item.title for item in questions[0].actions or []]
@@ -308,6 +314,34 @@ async def test_a_client_without_a_picker_has_the_user_asked(chooser: tuple[Edito
 
     await editor.command("osmosis.chooseProvider")
     await provider_is(editor, demo, "openai-compatible", "gpt-4o-mini")
+    editor.close(name)
+
+
+async def test_a_question_that_nobody_answers_can_be_taken_back(chooser: tuple[Editor, EditorsModel], demo: Path):
+    editor, user = chooser
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    heard: list[str] = []
+
+    async def think(_: types.ShowMessageRequestParams) -> None:
+        heard.append("asked")
+        try:
+            await asyncio.sleep(3000)
+        except asyncio.CancelledError:
+            heard.append("taken back")
+            raise
+
+    user.choose = think
+    params = types.ExecuteCommandParams("osmosis.chooseProvider")
+    request = editor.client.protocol.send_request(types.WORKSPACE_EXECUTE_COMMAND, params, msg_id="choose-1")
+    await editor.until(lambda: heard)
+    editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("choose-1"))
+
+    with pytest.raises(JsonRpcException) as caught:
+        await asyncio.wait_for(asyncio.wrap_future(request), PATIENCE)
+    assert caught.value.code == -32800
+    await editor.until(lambda: heard == ["asked", "taken back"])
+    assert (await editor.status())["chosen"] is None
     editor.close(name)
 
 

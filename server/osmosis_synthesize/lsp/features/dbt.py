@@ -191,4 +191,4 @@ def _signal(process: Process, number: signal.Signals) -> None:
 def _problem(run: Run, exit_code: int | None) -> str:
     if exit_code is not None:
         return f"dbt ended with exit code {exit_code}; its last lines say why."
-    return "It was stopped." if run.stopped else f"It was stopped after {_LIMIT:.0f} seconds."
+    return "It was stopped." if run.stopped else f"It was stopped after {_LIMIT:g} seconds."
