@@ -75,7 +75,9 @@ def catch_up(
     reading = _Reading(index, Package(layout, drafts, mentions), drafts, wanted, has_manifest=has_manifest)
     if wanted.everything:
         reading.visit_everything()
-    for path in sorted(wanted.files, key=reading.is_node):  # macros first: models may call them
+    for path in wanted.files:  # before the models that call them
+        reading.read_macros_and_docs(path)
+    for path in wanted.files:
         reading.visit_file(path)
     reading.follow()
     return reading.result()
@@ -141,24 +143,22 @@ class _Reading:
             self._visit_schema(path)
         self._ids += [unique_id for unique_id, node in self._index.nodes.items() if self._index.is_editable(node)]
 
-    def visit_file(self, path: Path) -> None:
-        """A file that was asked for, of whatever kind."""
-        suffix = path.suffix.lower()
-        if suffix in _YAML:
-            self._visit_schema(path)
-        elif suffix in _PROSE:
+    def read_macros_and_docs(self, path: Path) -> None:
+        """Those of a file that was asked for."""
+        if self._own.is_prose(path):
             self._read_docs(self._own, [path])
-        elif self.is_node(path):
+        elif self._own.is_macro(path):
+            self._read_macros(self._own, [path])
+
+    def visit_file(self, path: Path) -> None:
+        """The nodes that a file defines or describes which was asked for."""
+        if path.suffix.lower() in _YAML:
+            self._visit_schema(path)
+        elif self._own.kind_of(path) is not None or self._nodes_of(path, self._own):
             self._visit_code(path)
             if not self._has_manifest:
                 for neighbour in self._own.files_in(path.parent):
                     self._visit_code(neighbour)
-        elif self._own.is_macro(path):
-            self._read_macros(self._own, [path])
-
-    def is_node(self, path: Path) -> bool:
-        """Whether a file defines nodes, or did so."""
-        return self._own.kind_of(path) is not None or bool(self._nodes_of(path, self._own))
 
     def follow(self) -> None:
         """Look at all that was found to matter, until nothing new does."""
@@ -185,8 +185,10 @@ class _Reading:
 
     def _visit_schema(self, path: Path) -> None:
         """A schema file: the nodes that it describes, and those that it did."""
+        if not self._is_own(path):
+            return
         document = self._drafts.get(path)
-        if document is not None and (document.broken or not self._is_own(path)):
+        if document is not None and document.broken:
             return
         here = self._own.relative(path)
         if document is not None:

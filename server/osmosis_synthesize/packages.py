@@ -79,8 +79,15 @@ class Package:
         return None
 
     def is_macro(self, path: Path) -> bool:
-        """Whether a file may hold macros."""
-        return any(is_below(path, Path(os.path.realpath(folder))) for folder in self.layout.macro_paths)
+        """Whether dbt looks for macros in a file."""
+        return path.suffix.lower() == ".sql" and self._is_in(path, self.layout.macro_paths)
+
+    def is_prose(self, path: Path) -> bool:
+        """Whether dbt looks for doc blocks in a file."""
+        return path.suffix.lower() == ".md" and self._is_in(path, self.layout.docs_paths)
+
+    def _is_in(self, path: Path, folders: Sequence[Path]) -> bool:
+        return any(is_below(path, folder) for folder in _real(folders)) and self.layout.is_editable_path(path)
 
     @cached_property
     def files(self) -> Sequence[Path]:
