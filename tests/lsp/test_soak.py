@@ -146,10 +146,14 @@ class Soak:
             raise
 
     def applied(self, edit: types.WorkspaceEdit) -> bool:
-        names = [
-            change.text_document.uri for change in edit.document_changes or [] if hasattr(change, "text_document")
-        ]
+        changes = [change for change in edit.document_changes or [] if isinstance(change, types.TextDocumentEdit)]
+        names = [change.text_document.uri for change in changes]
         before = {name: self.text(name) for name in names}
+        if any(change.text_document.version is None for change in changes):
+            # It was closed while the server was at work. What is on disk changes here without a word, so as an editor
+            # that is careful does, it is left alone.
+            self.done["edit of a closed file refused"] += 1
+            return False
         if not self._apply(edit):
             self.done["edit refused"] += 1
             assert {name: self.text(name) for name in names} == before
@@ -468,11 +472,17 @@ class Soak:
             if parse(self.editor.texts[name]).problems:
                 self.put_back(name)
             text = self.editor.texts[name]
-            found = await self.editor.diagnosed(name, lambda found: all(item.code != "unreadable" for item in found))
-            marked = [item for item in found if item.code == "missing-description" and item.data]
-            gaps = [slot for slot in Model(text).texts.values() if is_gap(slot, DEFAULT_PLACEHOLDERS)]
-            places = {self.editor.offset(text, item.range.start) for item in marked}
-            assert places == {slot.name_span.start for slot in gaps}
+            assert not parse(text).problems
+            wanted = {
+                slot.name_span.start for slot in Model(text).texts.values() if is_gap(slot, DEFAULT_PLACEHOLDERS)
+            }
+
+            def all_marked(found: list[types.Diagnostic], text: str = text, wanted: set[int] = wanted) -> bool:
+                assert [item.message for item in found if item.code == "unreadable"] == []
+                marked = [item for item in found if item.code == "missing-description" and item.data]
+                return {self.editor.offset(text, item.range.start) for item in marked} == wanted
+
+            await self.editor.diagnosed(name, all_marked)
 
 
 def memory(process: int) -> int:
