@@ -5,6 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osmosis_synthesize.document import Clear, Edited, Fill, Slot, edit, is_gap, parse
+from osmosis_synthesize.document.compose import compose
+from osmosis_synthesize.document.nodes import Map, Seq, value_of
+from osmosis_synthesize.document.prove import Expected, is_as_expected
 from osmosis_synthesize.text import apply_edits
 
 HEAD = "models:\n  - name: m\n"
@@ -97,3 +100,33 @@ def test_what_was_put_in_is_taken_out_again_byte_by_byte(text: str, after: str, 
         return
 
     assert cleared(filled.text, "c").text == before
+
+
+def proven(old: str, new: str) -> bool:
+    """Whether ``new`` is ``old`` without the description of its only model."""
+    root = compose(old)
+    assert isinstance(root, Map)
+    models = value_of(root, "models")
+    assert isinstance(models, Seq)
+    return is_as_expected(root, compose(new), Expected(cleared={id(models.items[0])}))
+
+
+@pytest.mark.parametrize("new", [HEAD + "    x: 1\n", HEAD + "    description:\n    x: 1\n"])
+def test_a_text_that_is_gone_is_proven(new: str):
+    assert proven(HEAD + "    description: a\n    x: 1\n", new)
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        pytest.param(HEAD + "    description: a\n    x: 1\n", id="nothing happened"),
+        pytest.param(HEAD + "    description: b\n    x: 1\n", id="another text"),
+        pytest.param(HEAD + "    x: 2\n", id="another value changed"),
+        pytest.param(HEAD, id="a key more is gone"),
+        pytest.param(HEAD + "    description:\n", id="a key is gone, and the text"),
+        pytest.param(HEAD + "    y: 1\n", id="another key"),
+    ],
+)
+def test_anything_else_is_not(new: str):
+    assert not proven(HEAD + "    description: a\n    x: 1\n", new)
+    assert not proven(HEAD + "    x: 1\n", new)
