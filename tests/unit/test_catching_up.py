@@ -345,3 +345,29 @@ def test_a_long_chain_is_followed(tmp_path: Path) -> None:
     root = bare(tmp_path, {"models/m0.sql": "select 1 as id", **chain})
     index = opened(root, "models/m499.sql").index
     assert len(index.ancestors_by_distance("model.shop.m499")) == 499
+
+
+def test_what_is_gone_is_nobody_s_parent(tmp_path: Path) -> None:
+    child = table("child", sql="select id from orders", of=["orders", "raw.purchases"])
+    root = build(tmp_path, RAW, ORDERS, child)
+    (root / "models/orders.sql").unlink()
+    for project in (opened(root), opened(root, "models/child.sql"), opened(root, "models/_models.yml")):
+        index = project.index
+        assert "model.shop.orders" not in index.nodes
+        assert index.parents("model.shop.child") == index.nodes["model.shop.child"].depends_on
+        assert index.parents("model.shop.child") == ("source.shop.raw.purchases",)
+        assert set(index.order) == set(index.nodes)
+        assert index.nodes_in_file("models/orders.sql", "shop") == ()
+        assert project.survey(Request(whole_project=True)).gaps
+        assert "is older than 1 of the nodes (orders)" in project.notes[0]
+
+
+def test_a_file_that_was_moved_is_the_same_node(tmp_path: Path) -> None:
+    root = build(tmp_path, RAW, ORDERS, table("child", sql="select id from orders", of=["orders"]))
+    (root / "models/far").mkdir()
+    (root / "models/orders.sql").rename(root / "models/far/orders.sql")
+    for files in ((), ("models/child.sql",), ("models/far/orders.sql",), ("models/_models.yml",)):
+        index = opened(root, *files).index
+        assert index.nodes["model.shop.orders"].path == "models/far/orders.sql"
+        assert index.nodes["model.shop.orders"].schema_path == "models/_models.yml"
+        assert index.parents("model.shop.child") == ("model.shop.orders",)

@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import msgspec
+from msgspec import Raw
+from msgspec.structs import replace as replace_fields
 
 from osmosis_synthesize.manifest.catalog import Catalog
 from osmosis_synthesize.manifest.decode import Bodies, Body, Card
 from osmosis_synthesize.manifest.index import Contents, Index, Made
 from osmosis_synthesize.manifest.model import Metadata, Node
 
-_NOTHING: Final = msgspec.Raw(b"{}")
+_NOTHING: Final = Raw(b"{}")
 
 
 def empty(path: Path, *, project_name: str, adapter_type: str, catalog: Catalog | None = None) -> Index:
@@ -47,7 +48,7 @@ def empty(path: Path, *, project_name: str, adapter_type: str, catalog: Catalog 
 
 def with_metadata(index: Index, *, project_name: str, adapter_type: str) -> Index:
     """The same index of a project of another name, or of another kind of warehouse."""
-    metadata = msgspec.structs.replace(index.metadata, project_name=project_name, adapter_type=adapter_type)
+    metadata = replace_fields(index.metadata, project_name=project_name, adapter_type=adapter_type)
     return Index(replace(index.contents, metadata=metadata))
 
 
@@ -64,9 +65,16 @@ def overlaid(index: Index, made: Made, *, gone: Collection[str] = ()) -> Index:
     added = {unique_id: card_of(node) for unique_id, node in made.nodes.items()}
     cards = {unique_id: old.nodes[at] for unique_id, at in kept.items()} | added
     order = sorted(cards)
-    lost = set(gone).difference(added)
-    nodes = tuple(_without(cards[unique_id], lost) for unique_id in order)
-    before = {unique_id: node for unique_id, node in old.made.nodes.items() if unique_id not in gone}
+    lost = frozenset(gone).difference(added)
+    nodes = tuple(
+        card if lost.isdisjoint(card.parents) else replace_fields(card, parents=_without(card.parents, lost))
+        for card in (cards[unique_id] for unique_id in order)
+    )
+    before = {
+        unique_id: replace_fields(node, depends_on=_without(node.depends_on, lost))
+        for unique_id, node in old.made.nodes.items()
+        if unique_id not in lost
+    }
     return Index(
         replace(
             old,
@@ -106,11 +114,9 @@ def card_of(node: Node) -> Card:
     )
 
 
-def _without(card: Card, gone: Collection[str]) -> Card:
-    """The card without parents that are no more."""
-    if not gone or gone.isdisjoint(card.parents) if isinstance(gone, set) else not gone:
-        return card
-    return msgspec.structs.replace(card, parents=tuple(parent for parent in card.parents if parent not in gone))
+def _without(parents: tuple[str, ...], gone: frozenset[str]) -> tuple[str, ...]:
+    """The parents that are still there."""
+    return parents if gone.isdisjoint(parents) else tuple(parent for parent in parents if parent not in gone)
 
 
 class _Picked:
