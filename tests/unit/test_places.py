@@ -144,3 +144,7 @@ def test_what_is_nested_too_deeply_has_no_places():
     sql = "".join(f"with c{n} as (" for n in range(2000)) + "select 1 as a" + ") select * from x" * 2000
 
     assert found(sql) == {}
+
+
+def test_what_is_too_long_has_no_places():
+    assert places_in("select " + ", ".join(f"{n} as c{n}" for n in range(20_000)), "postgres").columns == {}

@@ -24,8 +24,8 @@ _SILENT: Final = re.compile(r"\{\{-?\s*config\s*\(")
 _UNKNOWN: Final = "\ue000"
 """Stands for each character of Jinja that becomes text: a letter to every SQL parser, and in nobody's SQL."""
 
-_MOST_SQL: Final = 500_000
-"""Characters; splitting longer ones into words would take seconds."""
+_MOST_SQL: Final = 100_000
+"""Characters; splitting longer ones into words would take a second and more."""
 
 _SET_OPERATIONS: Final = {"UNION", "INTERSECT", "EXCEPT", "SEMICOLON"}
 _BEHIND_SOURCES: Final = {"WHERE", "GROUP_BY", "HAVING", "QUALIFY", "WINDOW", "ORDER_BY", "LIMIT", "FETCH"}
