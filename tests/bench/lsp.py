@@ -445,7 +445,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.serve:
         return serve()
     size = Size(models=120, models_per_file=20, macros=5) if options.small else Size()
-    turns = 20 if options.small else options.turns
+    turns = options.turns
     with tempfile.TemporaryDirectory() as temporary:
         root = options.project or Path(temporary, "project")
         if not (root / "target/manifest.json").exists():

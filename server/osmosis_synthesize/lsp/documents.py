@@ -52,9 +52,9 @@ class Documents:
         known = self._known.get(path)
         if known is None:
             return
-        joined = _joined(known.pending[-1], edit) if len(known.pending) > known.taken else None
-        if joined is not None:
-            known.pending = [*known.pending[:-1], joined]
+        one = joined(known.pending[-1], edit) if len(known.pending) > known.taken else None
+        if one is not None:
+            known.pending = [*known.pending[:-1], one]
         elif len(known.pending) < _AT_ONCE:
             known.pending = [*known.pending, edit]
         else:
@@ -125,7 +125,7 @@ def _caught_up(known: _Known, text: str, reread: Callable[[Document, TextEdit], 
     return _Known(document, shown, known.pending[len(made) :])
 
 
-def _joined(first: TextEdit, then: TextEdit) -> TextEdit | None:
+def joined(first: TextEdit, then: TextEdit) -> TextEdit | None:
     """Two edits, the second of the text that the first has left, as one; ``None`` if they do not touch."""
     start, end = first.span.start, first.span.start + len(first.new_text)
     if then.span.start > end or then.span.end < start:
