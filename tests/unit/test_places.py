@@ -33,6 +33,7 @@ def found(sql: str, adapter: str = "postgres") -> dict[str, str]:
         ("select * from (select a + 1 as b from t) s where c", {"b": "a + 1 as b"}),
         ("select * from t", {}),
         ("select s.* from {{ ref('x') }} s", {}),
+        ("select 1, 'a', 'b'::text, null, date, \"e\" from t", {"date": "date", "e": '"e"'}),
         ("", {}),
         ("no sql ' at all", {}),
         ("{{ config(materialized='table', tags=['}}']) }}\nselect {{ dbt.safe_cast('a', 'int') }} as a from {{ ref('t') }}", {"a": "{{ dbt.safe_cast('a', 'int') }} as a"}),

@@ -33,6 +33,7 @@ _BEHIND_ITEMS: Final = _SET_OPERATIONS | _BEHIND_SOURCES | {"FROM", "INTO"}
 _OPENING: Final = {"L_PAREN", "L_BRACKET", "L_BRACE"}
 _CLOSING: Final = {"R_PAREN", "R_BRACKET", "R_BRACE"}
 _NAMES: Final = {"VAR", "IDENTIFIER"}
+_CONSTANTS: Final = {"STRING", "NULL", "TRUE", "FALSE"}
 _VALUES: Final = _NAMES | _CLOSING | {"END", "NUMBER", "STRING"}
 """Kinds of words, as sqlglot calls them: what ends a query's first branch, its sources, its expressions; and so on."""
 
@@ -313,6 +314,7 @@ def _name(words: list[_Token]) -> str | None:
         dotted += 2
     if dotted == len(words) or words[dotted].kind == "DCOLON":
         word = words[dotted - 1]
-        return word.text if word.kind in _NAMES or re.fullmatch(r"\w+", word.text) else None
+        is_name = word.kind in _NAMES or (word.kind not in _CONSTANTS and re.fullmatch(r"[^\W\d]\w*", word.text))
+        return word.text if is_name else None
     last, before = words[-1], words[-2]
     return last.text if last.kind in _NAMES and before.kind in _VALUES else None
