@@ -79,6 +79,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--limit", type=_number, metavar="N", help="at most so many nodes, parents first; run again for the next ones"
     )
+    run.add_argument(
+        "--batch",
+        choices=["submit", "status", "collect"],
+        help="through the batch API of OpenAI or Anthropic, at half the price: hand calls in, ask how far they are, or write "
+        "what came back; then hand in those that waited for it",
+    )
     run.add_argument("--quiet", action="store_true", help="say only what went wrong")
     run.add_argument("--diff", action="store_true", help="print a unified diff, write nothing")
     _add_json(run)

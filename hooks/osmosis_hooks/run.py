@@ -41,6 +41,15 @@ def main(options: argparse.Namespace) -> int:
     code = 0
     try:
         with Store.open() as store:
+            if options.batch is not None:
+                from osmosis_hooks import batch
+
+                if options.batch == "submit":
+                    return batch.hand_in(options, store)
+                if options.batch == "status":
+                    return batch.status(options, store)
+                batch.fetch(options, store)
+                options.offline = True  # what came is in the cache now
             for project, request in requests(options):
                 try:
                     outcomes = _fill(project, request, store, options, limit)

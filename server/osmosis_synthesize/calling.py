@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from osmosis_synthesize.cost.prices import Price
     from osmosis_synthesize.engine.call import Caller, Mode
-    from osmosis_synthesize.providers.base import Provider, ProviderConfig
+    from osmosis_synthesize.providers.base import Batching, Provider, ProviderConfig
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
 
@@ -85,6 +85,27 @@ def make_caller(
         anew=anew,
         refuse=refuse,
     )
+
+
+def make_batching(settings: Settings) -> Batching:
+    """The batch API of the provider that the settings name.
+
+    Raises:
+        UsageError: it has none that we know.
+        ProviderSetupError: the provider cannot be made.
+    """
+    from osmosis_synthesize.errors import UsageError
+    from osmosis_synthesize.providers import registry
+    from osmosis_synthesize.providers.base import Batching
+    from osmosis_synthesize.settings import provider_config
+
+    provider = registry.create(provider_config(settings), retried=False)
+    if not isinstance(provider, Batching):
+        raise UsageError(
+            f"The provider {settings.provider} has no batch API that is known here.",
+            hint="openai and anthropic have one: choose with --llm-provider.",
+        )
+    return provider
 
 
 def _is_local_third_party(config: ProviderConfig) -> bool:

@@ -78,8 +78,10 @@ class Budget:
         """Whether there is a limit at all."""
         return self._max_run is not None or self._max_day is not None
 
-    def reserve(self, upper_bound: Decimal | None) -> Reservation:
+    def reserve(self, upper_bound: Decimal | None, *, by_this_run: bool = True) -> Reservation:
         """Keep room for a call that costs at most ``upper_bound`` US dollars; None is an unknown price.
+
+        What is not asked ``by_this_run`` counts for the day only.
 
         Raises:
             BudgetExceeded: it does not fit, or whether it does cannot be known. The message says which limit,
@@ -96,11 +98,12 @@ class Budget:
         if amount == 0:
             return Reservation(self, None, 0)  # what is free fits into any budget, even one that is used up
         with self._lock:
-            if self._max_run is not None and self._run + amount > self._max_run:
+            if by_this_run and self._max_run is not None and self._run + amount > self._max_run:
                 raise _exceeded(amount, self._max_run, self._run, "run", "max_cost_per_run")
             token = self._reserve_today(amount, self._max_day) if self._max_day is not None else None
-            self._run += amount
-        return Reservation(self, token, amount)
+            kept = amount if by_this_run else 0
+            self._run += kept
+        return Reservation(self, token, kept)
 
     def close(self, token: str | None, reserved: int, spent: int) -> None:
         """What a :class:`Reservation` does at its end."""

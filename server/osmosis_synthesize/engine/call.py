@@ -28,6 +28,7 @@ from osmosis_synthesize.errors import (
     ProviderQuotaError,
     ProviderSetupError,
     ProviderTimeout,
+    UsageError,
 )
 from osmosis_synthesize.providers.base import Provider, Reply, Request, Stoppable, Usage
 
@@ -161,13 +162,13 @@ class Caller:
         """The answer that the cache has, if there is one."""
         if self._cache is None or self._mode == "inherit-only":
             return None
-        found = self._cache.get(self._key(request), newer_than=self._newer_than)
+        found = self._cache.get(self.key_of(request), newer_than=self._newer_than)
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1)) if found is not None else None
 
     def forget(self, request: Request) -> None:
         """Drop a cached reply that turned out to hold nothing of use, so that it does not stand in the way for ever."""
         if self._cache is not None:
-            self._cache.remove(self._key(request))
+            self._cache.remove(self.key_of(request))
 
     def quote(self, request: Request, *, expected_output: int) -> Quote:
         """What this request would cost; ``expected_output`` in tokens."""
@@ -184,7 +185,7 @@ class Caller:
         """The reply to a request: from the cache, or from the provider if that is allowed and affordable."""
         if self._cache is None or self._mode == "inherit-only":
             return self.declines() or await self._call(request, purpose, None)
-        key = self._key(request)
+        key = self.key_of(request)
         found = self._cache.get(key, newer_than=self._newer_than)
         if found is None:
             if declined := self.declines():
@@ -195,6 +196,33 @@ class Caller:
                 found = claim.reply
         self._books.ledger.record(self._entry(purpose, Usage(), Decimal(0), cache_hit=True))
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1))
+
+    def hold(self, upper_bound: Decimal | None, *, by_this_run: bool = True) -> Reservation:
+        """Keep room in the budget for what is to be asked without this caller.
+
+        Raises:
+            BudgetExceeded: there is none.
+        """
+        return self._books.budget.reserve(upper_bound, by_this_run=by_this_run)
+
+    async def keep(self, key: str, reply: Reply, purpose: Purpose, *, share: Decimal) -> bool:
+        """Keep a reply that was asked for without this caller, at a ``share`` of the price; ``False`` if it is there already.
+
+        What holds nothing is entered in the ledger all the same: it was paid for.
+        """
+        if self._cache is None:
+            raise UsageError("Without the cache a reply has nowhere to wait.", hint="Leave --no-llm-cache away.")
+        async with self._cache.claim(key) as claim:
+            if claim.reply is not None:
+                return False
+            price = self.price
+            cost = price.cost(reply.usage) * share if price is not None else None
+            row = self._entry(purpose, reply.usage, cost, outcome=_OUTCOMES[reply.finish])
+            if reply.text.strip() and reply.finish != "refusal":
+                claim.fulfil(reply, row, prompt_version=PROMPT_VERSION)
+            else:
+                self._books.ledger.record(row)
+        return True
 
     def open(self) -> Provider:
         """Make the provider now, which imports its SDK, rather than at the first call: any thread may do this.
@@ -338,7 +366,8 @@ class Caller:
         price = self.price
         return price.at_most(estimate.at_most, request.max_tokens or _MOST_OUTPUT) if price is not None else None
 
-    def _key(self, request: Request) -> str:
+    def key_of(self, request: Request) -> str:
+        """Under which key the reply to a request is kept."""
         return request_key(self.author.provider, self.author.model, request, base_url=self._base_url)
 
     def _entry(

@@ -5,14 +5,15 @@ Facts: https://platform.claude.com/docs/en/api/messages, and the SDK's own types
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from urllib.parse import quote
 
 from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint, faults
-from osmosis_synthesize.providers.base import Finish, Message, Reply, Usage
+from osmosis_synthesize.providers.base import BatchState, Finish, Message, Reply, Usage
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, text
+from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, json_lines, text
 from osmosis_synthesize.providers.words import with_schema_in_words
 
 if TYPE_CHECKING:
@@ -87,11 +88,15 @@ class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
         return body
 
     async def _post(self, client: AsyncAnthropic, body: dict[str, Any]) -> Answer:
+        create: Any = client.messages.with_raw_response.create  # typed for literal arguments only
+        return await self._answer(create(**body))
+
+    async def _answer(self, sending: Awaitable[Any]) -> Answer:
+        """What the server says to one of the SDK's raw requests."""
         import anthropic
 
-        create: Any = client.messages.with_raw_response.create  # typed for literal arguments only
         try:
-            response: httpx2.Response = (await create(**body)).http_response
+            response: httpx2.Response = (await sending).http_response
         except anthropic.APIStatusError as error:
             response = error.response
         except anthropic.APITimeoutError:
@@ -102,6 +107,54 @@ class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
 
     def _reply(self, data: dict[str, Any]) -> Reply | None:
         return read_message(data)
+
+    # Batches: https://platform.claude.com/docs/en/api/creating-message-batches
+
+    async def submit_batch(self, requests: Mapping[str, Request]) -> str:
+        """Hand in requests by their keys; gives the batch's name."""
+        batches: Any = (await self._started()).messages.batches.with_raw_response
+        items: list[dict[str, Any]] = []
+        for key, request in requests.items():
+            body = self.body_of(request)
+            items.append({"custom_id": key, "params": {**body, **body.pop("extra_body", {})}})
+        return text(self.json_in(await self._answer(batches.create(requests=items))), "id")
+
+    async def batch_state(self, batch: str) -> BatchState:
+        """How far it is."""
+        batches: Any = (await self._started()).messages.batches.with_raw_response
+        data = self.json_in(await self._answer(batches.retrieve(batch)))
+        counts = child(data, "request_counts")
+        waiting = count(counts, "processing")
+        done = sum(count(counts, name) for name in ("succeeded", "errored", "canceled", "expired"))
+        status = text(data, "processing_status")
+        return BatchState(status, status == "ended", done, done + waiting)
+
+    async def batch_replies(self, batch: str) -> Mapping[str, Reply | str]:
+        """Of a batch that has ended: by key the reply, or why there is none."""
+        import httpx2
+
+        client = await self._started()
+        # Not from the address that the batch names: the key goes to the host that the user has chosen, and no other.
+        path = f"/v1/messages/batches/{quote(batch, safe='')}/results"
+        getting: Any = client.with_options(max_retries=0).get(path, cast_to=httpx2.Response)
+        lines = json_lines((await self._answer(_as_raw(getting))).body)
+        replies: dict[str, Reply | str] = {}
+        for line in lines:
+            result = child(line, "result")
+            reply = read_message(child(result, "message")) if result.get("type") == "succeeded" else None
+            why = text(child(child(result, "error"), "error"), "message") or text(result, "type") or "no reply"
+            replies[text(line, "custom_id")] = reply or why
+        return replies
+
+
+class _Raw(NamedTuple):
+    """A response as the SDK's raw requests give it."""
+
+    http_response: httpx2.Response
+
+
+async def _as_raw(getting: Awaitable[httpx2.Response]) -> _Raw:
+    return _Raw(await getting)
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:

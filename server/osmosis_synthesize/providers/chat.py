@@ -15,6 +15,8 @@ from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, c
 from osmosis_synthesize.providers.words import with_schema_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     import httpx2
     from openai import AsyncOpenAI
 
@@ -60,11 +62,15 @@ class ChatProvider(RemoteProvider["AsyncOpenAI"]):
         return body
 
     async def _post(self, client: AsyncOpenAI, body: dict[str, Any]) -> Answer:
+        create: Any = client.chat.completions.with_raw_response.create  # typed for literal arguments only
+        return await self._answer(create(**body))
+
+    async def _answer(self, sending: Awaitable[Any]) -> Answer:
+        """What the server says to one of the SDK's raw requests."""
         import openai
 
-        create: Any = client.chat.completions.with_raw_response.create  # typed for literal arguments only
         try:
-            response: httpx2.Response = (await create(**body)).http_response
+            response: httpx2.Response = (await sending).http_response
         except openai.APIStatusError as error:
             response = error.response
         except openai.APITimeoutError:

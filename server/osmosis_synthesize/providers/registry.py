@@ -27,11 +27,11 @@ def names() -> tuple[str, ...]:
     return (*KNOWN_PROVIDERS, *sorted(point.name for point in _entry_points() if point.name not in KNOWN_PROVIDERS))
 
 
-def create(config: ProviderConfig) -> Provider:
+def create(config: ProviderConfig, *, retried: bool = True) -> Provider:
     """The provider that ``config`` asks for. No connection is made and no SDK imported yet.
 
-    Those that speak to a server retry and slow down as :mod:`~osmosis_synthesize.providers.resilient` says; a third
-    party's is used as its entry point made it.
+    Those that speak to a server retry and slow down as :mod:`~osmosis_synthesize.providers.resilient` says, unless not
+    ``retried``; a third party's is used as its entry point made it.
 
     Raises:
         ProviderSetupError: the name is unknown, an extra is not installed, there is no key, or the host is not one that
@@ -47,7 +47,7 @@ def create(config: ProviderConfig) -> Provider:
         )
     module, _, maker = row.target.partition(":")
     provider: Provider = getattr(importlib.import_module(f"{__package__}.{module}"), maker)(config)
-    if row.extra is None:
+    if row.extra is None or not retried:
         return provider
     from osmosis_synthesize.providers.resilient import Resilient
 

@@ -141,6 +141,28 @@ class RemoteProvider(ABC, Generic[Client]):
                     continue
             return self._read(answer, request)
 
+    def body_of(self, request: Request) -> dict[str, Any]:
+        """What would be sent for a request."""
+        request = _encodable(request)
+        return self._body(request, self._parts(request))
+
+    def json_in(self, answer: Answer) -> dict[str, Any]:
+        """The JSON object in a good answer.
+
+        Raises:
+            ProviderError: it is none.
+        """
+        if 200 <= answer.status < 300:
+            try:
+                data: Any = json.loads(answer.body)
+            except ValueError:
+                data = None
+            if isinstance(data, dict):
+                return cast("dict[str, Any]", data)
+            kind = answer.headers.get("content-type", "")
+            raise faults.no_reply(self._caller, kind, len(answer.body), expected="batch")
+        raise faults.from_response(answer.status, answer.headers, answer.body, caller=self._caller)
+
     async def _started(self) -> Client:
         if self._starting is None:
             # Importing an SDK takes a second or more: not on the event loop, an editor may be waiting there.
@@ -218,6 +240,19 @@ def count(data: dict[str, Any], key: str) -> int:
     """The number of tokens under ``key``; 0 where there is none."""
     value = data.get(key)
     return value if isinstance(value, int) and value > 0 else 0
+
+
+def json_lines(body: str) -> list[dict[str, Any]]:
+    """The objects of a text with one on each line; lines that hold none are left out."""
+    found: list[dict[str, Any]] = []
+    for line in body.split("\n"):
+        try:
+            data: Any = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(data, dict):
+            found.append(cast("dict[str, Any]", data))
+    return found
 
 
 def joined_texts(parts: Any) -> str:
