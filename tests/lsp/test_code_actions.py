@@ -367,3 +367,20 @@ async def test_an_editor_that_fails_at_an_edit_is_told_that_nothing_is_lost(
     assert editor.texts[name] == before
     assert not (demo / ".osmosis").exists()
     assert (await editor.command("osmosis.generateColumn", target))["cached"] == 1
+
+
+async def test_an_entry_that_serves_several_versions_is_filled_as_a_whole(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    name = editor.open(demo / "models/marts/dim_bikes.yml")
+    await editor.planned(name)
+
+    actions = await editor.actions(name, editor.place(name, "dim_bikes"))
+    action = titled(actions, "Generate")
+    wanted = int(action.title.split()[1])
+    assert action.command is not None
+    outcome = await editor.command(action.command.command, *(action.command.arguments or []))
+
+    assert (outcome["filled"], outcome["left"]) == (wanted, [])
+    own = editor.texts[name].split("    versions:")[0]
+    assert own.count("- name: ") == own.count("description:")

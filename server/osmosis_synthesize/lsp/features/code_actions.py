@@ -265,9 +265,8 @@ class _Offers:
         if inherited:
             yield self._free(f"Inherit {count(len(inherited), 'selected description')}", inherited)
         if len(inherited) < len(gaps):
-            names = tuple(Named(gap.unique_id, gap.column) for gap in gaps)
             title = f"Generate {len(gaps)} selected descriptions{self._price(gaps)}"
-            yield self._paid(title, messages.GENERATE_FILE, Target(self.view.uri, only=names))
+            yield self._paid(title, messages.GENERATE_FILE, self._just(gaps))
 
     def _described(self) -> Iterator[types.CodeAction]:
         """What can be done with a description that is there."""
@@ -309,9 +308,12 @@ class _Offers:
                 title = f"Inherit {count(len(inherited), 'description')} for `{name}`"
                 yield self._free(title, inherited, kind=REWRITE)
             if len(inherited) < len(gaps):
-                target = Target(self.view.uri, gaps[0].unique_id)
                 title = f"Generate {count(len(gaps), 'description')} for `{name}`{self._price(gaps)}"
-                yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
+                if len({gap.unique_id for gap in gaps}) == 1:
+                    target = Target(self.view.uri, gaps[0].unique_id)
+                    yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
+                else:  # the columns of several versions of a model
+                    yield self._paid(title, messages.GENERATE_FILE, self._just(gaps), kind=REWRITE)
         if home is not None and self.looked.missing:
             title = f"Add {count(self.looked.missing, 'column')} that {home.file.name} lacks"
             yield self._later(Columns(self.view.uri, title, home.node.unique_id), kind=QUICK_FIX)
@@ -327,6 +329,9 @@ class _Offers:
             # Not of the kind that an editor may run on each save: that would be spending unasked.
             title = f"Generate all {total} in this file{known.price}"
             yield self._paid(title, messages.GENERATE_FILE, Target(uri), kind=REWRITE)
+
+    def _just(self, gaps: Sequence[Gap]) -> Target:
+        return Target(self.view.uri, only=tuple(Named(gap.unique_id, gap.column) for gap in gaps))
 
     def _inherited(self, gaps: Sequence[Gap]) -> list[Proposal]:
         return [way for gap in gaps if _is_inherited(way := self.view.ways.get(gap.id))]
