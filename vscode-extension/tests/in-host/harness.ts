@@ -20,16 +20,20 @@ export interface Result {
  */
 export function suite(name: string, define: () => void): () => Promise<void> {
   return async () => {
-    const mocha = new Mocha({ timeout: 30_000, reporter: "min" });
+    const mocha = new Mocha({ timeout: 60_000, reporter: "min" });
     mocha.suite.emit("pre-require", globalThis, name, mocha);
     define();
     const results: Result[] = [];
+    const { server } = await api();
     await new Promise<void>((resolve) => {
       const runner = mocha.run(() => {
         resolve();
       });
       runner.on("pass", (test) => results.push({ title: test.fullTitle() }));
-      runner.on("fail", (test, error: Error) => results.push({ title: test.fullTitle(), error: error.stack ?? error.message }));
+      runner.on("fail", (test, error: Error) => {
+        const state = JSON.stringify([server.state, server.status]);
+        results.push({ title: test.fullTitle(), error: `${error.stack ?? error.message}\nThe server: ${state}` });
+      });
     });
     const folder = process.env["OSMOSIS_TEST_RESULTS"] ?? assert.fail("OSMOSIS_TEST_RESULTS is not set");
     fs.writeFileSync(path.join(folder, `${name}.json`), JSON.stringify(results));

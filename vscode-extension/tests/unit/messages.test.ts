@@ -10,24 +10,27 @@ import { EXTENSION, python } from "./server";
 /** Commands whose answer is not for the eye: the extension's own pages and views use them. */
 const NOT_FOR_THE_PALETTE = ["osmosis.preview", "osmosis.propose", "osmosis.applyTexts", "osmosis.coverage", "osmosis.spend", "osmosis.models"];
 
+function serverCommands(): string[] {
+  return python("from osmosis_synthesize.lsp.messages import COMMANDS\njson.dump(sorted(COMMANDS), sys.stdout)") as string[];
+}
+
 describe("messages", () => {
   it("have the types that the server says they have", () => {
     execFileSync(process.execPath, [path.join(EXTENSION, "scripts", "messages.mjs"), "--check"], { stdio: "pipe" });
   });
 
   it("each command of the server has a title, or serves a view", () => {
-    const source = "from osmosis_synthesize.lsp.messages import COMMANDS\njson.dump(sorted(COMMANDS), sys.stdout)";
     const titled = manifest.contributes.commands.map(({ command }) => command);
-    const left = (python(source) as string[]).filter((command) => !titled.includes(command));
+    const left = serverCommands().filter((command) => !titled.includes(command));
     assert.deepEqual(left.sort(), [...NOT_FOR_THE_PALETTE].sort());
   });
 
   it("each command that needs the server is hidden without it", () => {
     const when = new Map((manifest.contributes.menus["commandPalette"] ?? []).map((item) => [item.command, item.when]));
-    const source = "from osmosis_synthesize.lsp.messages import COMMANDS\njson.dump(sorted(COMMANDS), sys.stdout)";
+    const needing = serverCommands();
     for (const { command, category } of manifest.contributes.commands) {
       assert.equal(category, "osmosis");
-      if ((python(source) as string[]).includes(command)) {
+      if (needing.includes(command)) {
         assert.match(when.get(command) ?? "", /^osmosis\.running/, command);
       }
     }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { AT_START, initializationOptions, OWN, serverSettings, settingNames } from "../../src/common/settings";
+import { AT_START, initializationOptions, OF_VIEWS, OWN, serverSettings, settingNames } from "../../src/common/settings";
 import { manifest } from "./manifest";
 import { python } from "./server";
 
@@ -88,7 +88,7 @@ function throughServer(lookup: (name: string) => unknown): Answer {
 describe("settings", () => {
   it("each of the server's is declared, and nothing is declared that is nobody's", () => {
     const known = Object.keys(throughServer(() => undefined).found);
-    assert.deepEqual([...known, ...OWN, "dbtCommand"].sort(), [...names].sort());
+    assert.deepEqual([...known, ...OWN, ...OF_VIEWS, "dbtCommand"].sort(), [...names].sort());
   });
 
   it("each default is the server's", () => {
@@ -113,7 +113,7 @@ describe("settings", () => {
 
   it("what decides where a key goes, and what names a program, is sent at the start only", () => {
     const later = serverSettings(names, () => "x");
-    for (const name of [...AT_START, ...OWN]) {
+    for (const name of [...AT_START, ...OWN, ...OF_VIEWS]) {
       assert.ok(!(name in later), name);
     }
     assert.deepEqual(Object.keys(initializationOptions(() => "x")), [...AT_START]);
