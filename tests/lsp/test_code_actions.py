@@ -341,6 +341,9 @@ async def test_a_client_that_resolves_nothing_gets_whole_actions(plain: Editor, 
     actions += await plain.actions(name, plain.place(name, "lifetime_value"))
 
     assert all((action.edit is None) != (action.command is None) for action in actions)
+    assert "source.fixAll.osmosis" not in {action.kind for action in actions}
+    (fix_all,) = await plain.actions(name, plain.place(name, "rider_name"), only=["source.fixAll"])
+    assert fix_all.edit is not None
     assert not any(action.tags or action.disabled for action in actions)
     added = titled(actions, "Add 1 column that")
     assert added.edit is not None

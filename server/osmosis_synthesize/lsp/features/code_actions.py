@@ -101,9 +101,10 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
         for action in _Offers(session, view, looked, params.context.diagnostics).all()
         if _is_wanted(_value(action.kind), only)
     ]
-    if not session.abilities.resolves_edits:
-        return [await resolve(session, action) for action in actions]
-    return actions
+    if session.abilities.resolves_edits:
+        return actions
+    # Nobody has asked for the edit of a whole file, which takes longest, unless by its kind.
+    return [await resolve(session, action) for action in actions if only is not None or action.kind != FIX_ALL]
 
 
 async def resolve(session: Session, action: types.CodeAction) -> types.CodeAction:
