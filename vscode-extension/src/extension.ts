@@ -14,6 +14,7 @@ import { Projects } from "./common/projects";
 import { Server } from "./common/server";
 import { settingNames } from "./common/settings";
 import { StatusBar } from "./common/statusBar";
+import { Preview } from "./preview/preview";
 
 /** What the extension exports, for its own tests. */
 export interface Api {
@@ -21,6 +22,7 @@ export interface Api {
   readonly projects: Projects;
   readonly keys: Keys;
   readonly statusBar: StatusBar;
+  readonly preview: Preview;
 }
 
 let running: Server | undefined;
@@ -35,6 +37,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   const statusBar = new StatusBar();
   const languageStatus = new LanguageStatus();
   const parts: Part[] = [];
+  const preview: Preview = new Preview(() => server.connection);
   const server: Server = new Server(
     { roots: () => projects.roots, keys: () => keys.environment(), ownPython: () => installation.python() },
     {
@@ -42,7 +45,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
       storage,
       parts,
       settings: settingNames(context.extension.packageJSON),
-      executeCommand: commandsByName(() => server),
+      executeCommand: preview.before(commandsByName(() => server)),
     },
   );
   running = server;
@@ -67,6 +70,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     projects,
     statusBar,
     languageStatus,
+    preview,
     server,
     server.onDidChange(() => {
       statusBar.show(server.state, server.status);
@@ -82,7 +86,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     ...Object.entries(commands).map(([name, command]) => vscode.commands.registerCommand(name, command)),
   );
   await projects.refresh();
-  return { server, projects, keys, statusBar };
+  return { server, projects, keys, statusBar, preview };
 }
 
 export async function deactivate(): Promise<void> {

@@ -27,7 +27,7 @@ export function commandsByName(
       return undefined;
     }
     const result = (await next(command, found)) as unknown;
-    const message = summary(command as Name, result);
+    const message = result === undefined ? undefined : summary(command as Name, result);
     if (message !== undefined) {
       void vscode.window.showInformationMessage(message);
     }

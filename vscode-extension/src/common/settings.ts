@@ -2,8 +2,11 @@
 
 export const SECTION = "osmosis";
 
-/** Settings of the extension itself. */
+/** Settings of the extension itself by which it finds a server. */
 export const OWN = ["serverPath", "interpreter"] as const;
+
+/** Settings of the extension itself that no server has to be started anew for. */
+export const OF_VIEWS = ["preview"] as const;
 
 /**
  * Settings that the server takes from nowhere but the options that come with `initialize`. Where a key is sent (`baseUrl`,
@@ -27,7 +30,7 @@ export function initializationOptions(lookup: Lookup): Record<string, unknown> {
 
 /** The answer to `workspace/configuration`. */
 export function serverSettings(names: readonly string[], lookup: Lookup): Record<string, unknown> {
-  const others: readonly string[] = [...OWN, ...AT_START];
+  const others: readonly string[] = [...OWN, ...OF_VIEWS, ...AT_START];
   return nested(
     names.filter((name) => !others.includes(name)),
     lookup,
