@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from lsp_editor import Editor, uri
 from lsp_in_process import Wired
 from osmosis_synthesize.document import Document, parse
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey
-from osmosis_synthesize.engine.gaps import Naming, survey
+from osmosis_synthesize.engine.gaps import EntrySurvey, Naming, survey
 from osmosis_synthesize.engine.model import Unfilled
 from osmosis_synthesize.lsp.documents import Documents, joined
 from osmosis_synthesize.lsp.reading import Reading, Surveyor
@@ -115,7 +114,7 @@ def test_what_is_kept_is_what_would_be_found(
             ]
             assert gap in reading.gaps_on(gap.line - 1, gap.line - 1)
         assert sheet.draw(reading) == Sheet(say, "utf-16").draw(fresh)
-        assert isinstance(json.loads(f"[{sheet.draw(reading)}]"), list)
+        assert isinstance(json.loads(f"[{','.join(sheet.draw(reading))}]"), list)
 
 
 def test_only_what_was_typed_in_is_looked_at_again(project: Project) -> None:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from osmosis_synthesize.document import Document, is_gap
-from osmosis_synthesize.document.model import Slot
+from osmosis_synthesize.document.model import Entry, Slot
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.names import EntryKey
 
@@ -98,20 +98,54 @@ def survey(
     total = 0
     selected: set[str] = set()
     for entry in document.entries:
-        slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
-        missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
-        if select or missing:
+        found = survey_entry(entry, path, naming=naming, placeholders=placeholders)
+        if select:
             nodes = naming.nodes(entry.key, path)
             named = select.by(entry.key, naming.unique_id(entry.key, nodes, None))
-            if select and not named:
+            if not named:
                 continue
             selected |= named
-            gaps += [
-                gap_at(slot, entry.key, naming.unique_id(entry.key, nodes, slot.column), document, file)
-                for slot in missing
-            ]
-        total += len(slots)
+        gaps += found.gaps(document, file)
+        total += found.slots
     return Survey(tuple(gaps), total, frozenset(selected))
+
+
+class Missing(NamedTuple):
+    """A slot without a real description, and the node it belongs to."""
+
+    unique_id: str
+    slot: Slot
+
+
+@dataclass(frozen=True, slots=True)
+class EntrySurvey:
+    """The gaps of one entry. They hold as long as the entry is the very same object, wherever that has moved."""
+
+    entry: Entry
+    """As it was read."""
+    missing: tuple[Missing, ...]
+    ids: tuple[tuple[str, str | None], ...]
+    """The :attr:`Gap.id` of each."""
+    slots: int
+    """Places for a description."""
+
+    def gaps(self, document: Document, file: Path, *, moved: int = 0) -> list[Gap]:
+        """The gaps in a document in which the entry stands ``moved`` characters further on than where it was read."""
+        key = self.entry.key
+        return [
+            gap_at(slot.shifted(moved) if moved else slot, key, unique_id, document, file)
+            for unique_id, slot in self.missing
+        ]
+
+
+def survey_entry(entry: Entry, path: str, *, naming: Naming, placeholders: Collection[str]) -> EntrySurvey:
+    """The gaps of one entry of the schema file ``path`` (as the manifest writes it)."""
+    slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
+    missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
+    nodes = naming.nodes(entry.key, path) if missing else ()
+    found = tuple(Missing(naming.unique_id(entry.key, nodes, slot.column), slot) for slot in missing)
+    ids = tuple((unique_id, slot.column) for unique_id, slot in found)
+    return EntrySurvey(entry, found, ids, len(slots))
 
 
 def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey
-from osmosis_synthesize.engine.gaps import relative
+from osmosis_synthesize.engine.gaps import EntrySurvey, relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan
 from osmosis_synthesize.lsp.reading import Reading
@@ -88,10 +87,15 @@ def _affected(reading: Reading, before: Sequence[EntrySurvey]) -> list[Gap]:
     now = {id(survey): survey for survey, _ in reading.entries}
     known = {id(survey): survey for survey in before}
     edited = [now.get(key) or known[key] for key in now.keys() ^ known.keys()]
-    reached = {unique_id for survey in edited for unique_id in survey.nodes}
+    project, path = reading.project, relative(reading.text.path, reading.project.root)
+    index, package = project.index, project.layout.name
+    reached = {unique_id for survey in edited for unique_id, _ in survey.missing}
+    reached |= {
+        node.unique_id for survey in edited for node in index.find(survey.entry.key, package=package, path=path)
+    }
     stack = list(reached)
     while stack:
-        below = set(reading.project.index.children(stack.pop())) - reached
+        below = set(index.children(stack.pop())) - reached
         reached |= below
         stack += below
     return [

@@ -27,7 +27,7 @@ Command = Callable[[list[Any]], Awaitable[Any]]
 class Json(NamedTuple):
     """A result, or the parameters of a notification, that are JSON already."""
 
-    text: str
+    pieces: tuple[str, ...]
 
 
 class RequestFailed(JsonRpcException):
@@ -146,7 +146,7 @@ class Protocol(LanguageServerProtocol):
             return
         what = {"id": data.id} if name == "result" else {"method": data.method}
         envelope = json.dumps({"jsonrpc": self.VERSION} | what)
-        body = f'{envelope[:-1]}, "{name}": {ready.text}}}'.encode()
+        body = "".join((envelope[:-1], f', "{name}": ', *ready.pieces, "}")).encode()
         self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
 
     def _serialize_message(self, data: Any) -> Any:

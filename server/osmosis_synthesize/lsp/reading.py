@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Final
 
 from osmosis_synthesize.document import Document
 from osmosis_synthesize.document.model import Entry, Problem
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey, survey_entry
-from osmosis_synthesize.engine.gaps import Naming, gap_at, relative
+from osmosis_synthesize.engine.gaps import EntrySurvey, Naming, gap_at, relative, survey_entry
 from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.lsp.texts import OpenText
 from osmosis_synthesize.lsp.workspace import GapId, Member, Ready, Way
 from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.project import Project
+
+_NONE_YET: Final = MappingProxyType[GapId, Way]({})
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Reading:
     @property
     def ways(self) -> Mapping[GapId, Way]:
         """How the gaps would be filled, as far as that has been worked out."""
-        return self.member.ways.get(self.text.path, {})
+        return self.member.ways.get(self.text.path, _NONE_YET)
 
     @cached_property
     def ids(self) -> Sequence[GapId]:

@@ -12,7 +12,7 @@ from typing import Final
 from lsprotocol import types
 
 from osmosis_synthesize.engine.call import Caller
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey
+from osmosis_synthesize.engine.gaps import EntrySurvey
 from osmosis_synthesize.engine.model import Proposal
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
@@ -118,8 +118,8 @@ class Session:
         uri: str,
         feature: str,
         make: Callable[[Session, Reading, EntrySurvey, Sequence[Way | None]], Iterable[Item]],
-    ) -> tuple[Reading, str] | None:
-        """What a feature says of the entries of an open schema file as it is now, as JSON without brackets."""
+    ) -> tuple[Reading, list[str]] | None:
+        """What a feature says of each entry of an open schema file as it is now: JSON, separated by commas."""
         while (reading := await self.read(uri)) is not None:
             sheet = self._sheets.get((uri, feature))
             if sheet is None:

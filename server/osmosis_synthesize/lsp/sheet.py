@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey
+from osmosis_synthesize.engine.gaps import EntrySurvey
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.workspace import Way
 from osmosis_synthesize.text import LineIndex, PositionEncoding, Span
@@ -30,7 +30,7 @@ class Told(NamedTuple):
     """What a client was told last about a document."""
 
     items: str
-    """JSON, in brackets."""
+    """JSON, separated by commas."""
     result_id: str
     """Another one each time that these change."""
 
@@ -74,8 +74,8 @@ class Sheet:
         """How many entries nothing has been made of yet."""
         return sum(id(survey) not in self._drawn for survey, _ in reading.entries)
 
-    def draw(self, reading: Reading) -> str:
-        """The items of all entries, separated by commas."""
+    def draw(self, reading: Reading) -> list[str]:
+        """The items of each entry that has some, separated by commas."""
         lines, ways, before = reading.document.lines, reading.ways, self._drawn
         same_ways = self._ways is ways
         drawn: dict[int, _Drawn] = {}
@@ -89,7 +89,7 @@ class Sheet:
                     known = _Drawn(survey, known.ways, known.template, line, known.template.at(line))
             drawn[id(survey)] = known
         self._drawn, self._ways = drawn, ways
-        return ",".join([entry.text for entry in drawn.values() if entry.text])
+        return [entry.text for entry in drawn.values() if entry.text]
 
     def _draw(self, reading: Reading, survey: EntrySurvey, moved: int) -> _Drawn:
         lines = reading.document.lines

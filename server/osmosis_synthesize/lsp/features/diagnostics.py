@@ -10,8 +10,7 @@ import msgspec
 from lsprotocol import types
 
 from osmosis_synthesize.document.model import Entry
-from osmosis_synthesize.engine.entry_gaps import EntrySurvey
-from osmosis_synthesize.engine.gaps import relative
+from osmosis_synthesize.engine.gaps import EntrySurvey, relative
 from osmosis_synthesize.lsp.protocol import Json
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
@@ -29,7 +28,7 @@ UNREADABLE: Final = "unreadable"
 _MOST_NAMED: Final = 3
 
 
-_NOTHING: Final = "[]"
+_NOTHING: Final = ""
 
 _NUMBERS: Final = itertools.count(1)
 
@@ -41,7 +40,7 @@ async def pull(session: Session, params: types.DocumentDiagnosticParams) -> obje
         return types.RelatedFullDocumentDiagnosticReport(items=[])
     if told.result_id == params.previous_result_id:
         return types.RelatedUnchangedDocumentDiagnosticReport(told.result_id)
-    return Json(f'{{"kind":"full","resultId":"{told.result_id}","items":{told.items}}}')
+    return Json((f'{{"kind":"full","resultId":"{told.result_id}","items":[', told.items, "]}"))
 
 
 async def publish(session: Session, uri: str) -> None:
@@ -62,7 +61,7 @@ def withdraw(session: Session, uri: str) -> None:
 
 
 def _send(session: Session, uri: str, items: str) -> None:
-    params = Json(f'{{"uri":{msgspec.json.encode(uri).decode()},"diagnostics":{items}}}')
+    params = Json((f'{{"uri":{msgspec.json.encode(uri).decode()},"diagnostics":[', items, "]}"))
     session.protocol.notify(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS, params)
 
 
@@ -73,8 +72,8 @@ async def diagnose(session: Session, uri: str) -> Told | None:
         session.told.pop(uri, None)
         return None
     reading, of_entries = drawn
-    of_all = ",".join(msgspec.json.encode(item).decode() for item in _of_document(session, reading))
-    items = f"[{of_all}{',' if of_all and of_entries else ''}{of_entries}]"
+    of_all = [msgspec.json.encode(item).decode() for item in _of_document(session, reading)]
+    items = ",".join([*of_all, *of_entries])
     told = session.told.get(uri)
     if told is None or told.items != items:
         told = session.told[uri] = Told(items, str(next(_NUMBERS)))
