@@ -37,6 +37,10 @@ class Wired:
 
         return await Editor().until(found)
 
+    def answer_with(self, msg_id: str, result: Any) -> None:
+        """Answer a request of the server's."""
+        self._handle({"id": msg_id, "result": result})
+
     async def quiet(self) -> None:
         """Until no task of the server's is left."""
         await Editor().until(lambda: not len(self.session.jobs))

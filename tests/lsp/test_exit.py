@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -15,7 +17,7 @@ import pytest
 import pytest_asyncio
 from lsprotocol import types
 
-from lsp_editor import PATIENCE, Editor, full_capabilities, server_environment
+from lsp_editor import PATIENCE, Editor, server_environment
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.store import Store
 from servers import FakeLLMServer, hang
@@ -220,18 +222,41 @@ async def test_a_client_on_a_port_that_just_goes_away(last: bytes, tmp_path: Pat
     assert (process.returncode, errors) == (1, b"")
 
 
-async def test_what_a_library_prints_does_not_get_between_the_messages(tmp_path: Path, demo: Path):
+async def test_what_a_library_prints_does_not_get_between_the_messages(tmp_path: Path):
     program = (
         "import osmosis_synthesize.lsp.features.status as status; real = status.request\n"
-        "async def loud(session, _):\n    print('hello')\n    return await real(session, _)\n"
+        "async def loud(session, _):\n    print('hello', flush=True)\n    return await real(session, _)\n"
         "status.request = loud\n"
         "from osmosis_synthesize.lsp.main import main; raise SystemExit(main())"
     )
-    editor = Editor()
-    await editor.start(
-        server_environment(tmp_path / "cache"),
-        capabilities=full_capabilities(),
-        command=(sys.executable, "-c", program),
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=server_environment(tmp_path / "cache"),
     )
-    assert (await editor.status())["protocolVersion"] >= 1
-    assert await editor.stop() == 0
+    initialize = {"processId": None, "rootUri": None, "capabilities": {}}
+    messages = [
+        {"id": 1, "method": "initialize", "params": initialize},
+        {"id": 2, "method": "osmosis/status", "params": None},
+    ]
+    bodies = [json.dumps({"jsonrpc": "2.0"} | message).encode() for message in messages]
+
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    for body in bodies:
+        process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+    assert await asyncio.wait_for(process.stderr.readline(), PATIENCE) == b"hello\n"
+    process.stdin.close()
+    written = await asyncio.wait_for(process.stdout.read(), PATIENCE)
+    assert await process.wait() == 1
+    answered: list[int] = []
+    while written:
+        head, _, rest = written.partition(b"\r\n\r\n")
+        length = re.match(rb"Content-Length: (\d+)", head)
+        assert length is not None, head
+        answered.append(json.loads(rest[: int(length[1])]).get("id"))
+        written = rest[int(length[1]) :]
+    assert answered[0] == 1

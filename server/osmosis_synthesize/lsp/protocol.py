@@ -127,16 +127,6 @@ class Protocol(LanguageServerProtocol):
         super()._send_response(msg_id, result, error)
         self.tracing.answered(msg_id, error)
 
-    def _handle_response(
-        self, msg_id: str | int, result: Any | None = None, error: types.ResponseError | None = None
-    ) -> None:
-        """Drop an answer for which nobody waits any more; pygls shows the user an error then."""
-        future = self._request_futures.get(msg_id)
-        if future is not None and future.cancelled():
-            self._request_futures.pop(msg_id, None)
-            return
-        super()._handle_response(msg_id, result, error)
-
     def _send_data(self, data: Any) -> None:
         """Send what is JSON already as it is: to make thousands of objects of the protocol, and JSON of these, takes long."""
         name = "result" if hasattr(data, "result") else "params"
