@@ -52,10 +52,18 @@ def dbt_parse(project_dir: Path, *, seconds: float | None) -> str | None:
         _end(process)
         raise
     if process.returncode:
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
-        last = f": {lines[-1]}" if lines and not reveals_secret(lines[-1], os.environ) else "."
-        return f"`dbt parse` failed with exit code {process.returncode}{last}"
+        why = _why(said)
+        known = f": {why}." if why and not reveals_secret(why, os.environ) else "."
+        return f"`dbt parse` failed with exit code {process.returncode}{known}"
     return None
+
+
+def _why(said: str) -> str:
+    """The first error that dbt names, with the line after it, which often tells more; else its last line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    named = (at for at, line in enumerate(lines) if "error" in line.lower() and line[-1] not in ":=")
+    at = next(named, len(lines) - 1)
+    return " ".join(lines[at : at + 2]).rstrip(".")
 
 
 def _end(process: _Process) -> None:

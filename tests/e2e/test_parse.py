@@ -41,4 +41,5 @@ def test_what_a_real_dbt_says_when_it_fails(demo: Path, capsys: pytest.CaptureFi
     main(["run", "--hook", "--parse", "--inherit-only", str(demo / FILE)])
     _, err = capsys.readouterr()
     assert "`dbt parse` failed with exit code" in err
+    assert "broken.sql" in err, "it says where"
     assert "\x1b" not in err
