@@ -420,15 +420,13 @@ class Soak:
                 self.answers["filled"] += outcome["filled"]
                 self.answers["generated"] += outcome["generated"]
                 self.answers["left"] += len(outcome["left"])
+                del self.asked[msg_id]  # a run that was cancelled may still put in place what it had
         except TimeoutError:
             raise AssertionError(f"{msg_id} was never answered") from None
         except JsonRpcException as error:
             if error.code not in {CANCELLED, REQUEST_FAILED}:
                 raise AssertionError(f"{msg_id}: {error!r}") from error
             self.answers["cancelled" if error.code == CANCELLED else "failed"] += 1
-        if msg_id in self.asked and self.answers:
-            # A run that was cancelled may still put in place what it had.
-            asyncio.get_running_loop().call_later(5.0, self.asked.pop, msg_id, None)
 
     # What is left
 
