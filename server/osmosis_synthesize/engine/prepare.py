@@ -121,6 +121,8 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
             if fold(gap.column) in private:
                 unfilled.append(Unfilled(gap, _PRIVATE, alternatives.get(gap.id, ())))
                 continue
+        if gap.replaces is not None:
+            reasons[gap.id] = "somebody has asked for another text"
         asking.append(gap)
     for proposal in proposals:
         progress.fill(proposal.gap, proposal.text)
