@@ -34,8 +34,13 @@ async def test_positions_are_counted_as_the_client_counts_them(encoding: str, de
     editor.edit(name, "- name: rider_name\n", "- {name: 'é🚲x', description: ok} # é🚲\n      - name: rider_name\n")
     editor.edit(name, "é🚲x", "é🚲yz")
     editor.edit(name, "# é🚲\n", "# é🚲 end\n")
-    await editor.planned(name)
+    editor.edit(name, "- name: rider_name\n", "- {data_type: 'é🚲', name: odd}\n      - name: rider_name\n")
+    found = await editor.planned(name)
     before = editor.texts[name]
+    marked = [item.range for item in found if item.code == "missing-description" and item.data]
+    names = [before[editor.offset(before, span.start) : editor.offset(before, span.end)] for span in marked]
+    assert "odd" in names
+    assert all(f"name: {name}" in before for name in names)
 
     actions = await editor.actions(name, editor.place(name, "rider_name"))
     action = next(action for action in actions if action.title.startswith("Inherit description"))

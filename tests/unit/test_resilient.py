@@ -15,7 +15,7 @@ import servers
 from clock import Clock
 from osmosis_synthesize import errors
 from osmosis_synthesize.providers import faults
-from osmosis_synthesize.providers.base import Message, Provider, ProviderConfig, Reply, Request
+from osmosis_synthesize.providers.base import Message, Provider, ProviderConfig, Reply, Request, Stoppable
 from osmosis_synthesize.providers.limiter import Limiter
 from osmosis_synthesize.providers.registry import create
 from osmosis_synthesize.providers.resilient import Resilient
@@ -55,6 +55,21 @@ async def test_no_retries_means_none() -> None:
         provider = create(config_for(server, "ollama", max_retries=0))
         with pytest.raises(errors.ProviderServerError):
             await provider.complete(ASK)
+        await provider.aclose()
+
+    assert len(server.requests) == 1
+
+
+async def test_nothing_is_tried_again_once_it_was_stopped() -> None:
+    with FakeLLMServer() as server:
+        server.always(servers.failing())
+        provider = create(config_for(server, "ollama", retry_wait=0.2, max_retries=5))
+        assert isinstance(provider, Stoppable)
+        call = asyncio.create_task(provider.complete(ASK))
+        await asyncio.to_thread(server.first_request.wait)
+        provider.stop()
+        with pytest.raises(errors.ProviderError):
+            await call
         await provider.aclose()
 
     assert len(server.requests) == 1
