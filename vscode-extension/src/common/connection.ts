@@ -18,6 +18,8 @@ import { serverSelector } from "./projects";
 import { initializationOptions, SECTION, serverSettings } from "./settings";
 import type { ServerInfo } from "./state";
 
+const LONGEST_START = 120_000;
+
 /** A part of the extension that has something to tell the server, or is asked by it. */
 export interface Part {
   /** What it adds to the options of `initialize`. */
@@ -156,7 +158,7 @@ function optionsFor(roots: readonly string[], surroundings: Surroundings, closed
 
 async function greet(client: LanguageClient, candidate: Candidate): Promise<ServerInfo> {
   try {
-    await client.start();
+    await inTime(client.start());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Refused(`${candidate.label} has no server that starts: ${reason}`, false);
@@ -168,6 +170,19 @@ async function greet(client: LanguageClient, candidate: Candidate): Promise<Serv
     throw new Refused(verdict.problem, true);
   }
   return { version, place: candidate.label, pid: client.serverProcess?.pid };
+}
+
+/** A program that never answers is no server; one that is started for the first time may take its time. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`it has not answered in ${String(LONGEST_START / 1000)} s`));
+    }, LONGEST_START);
+  });
+  return await Promise.race([answer, late]).finally(() => {
+    clearTimeout(timer);
+  });
 }
 
 function protocolOf(capabilities: ServerCapabilities | undefined): unknown {

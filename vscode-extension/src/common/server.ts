@@ -25,6 +25,8 @@ export class Server implements vscode.Disposable {
   #state: ServerState = { kind: "idle" };
   #status: Status | undefined;
   #connection: Connection | undefined;
+  /** What the user has been warned of. */
+  readonly #told = new Set<string>();
   #wanted = false;
   #working: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -82,8 +84,12 @@ export class Server implements vscode.Disposable {
       await new Promise(setImmediate); // what happens at the same moment is one reason
       this.#wanted = false;
       const old = this.#connection;
-      this.#connection = undefined;
-      await old?.close();
+      if (old !== undefined) {
+        this.#connection = undefined;
+        this.#status = undefined;
+        this.#become({ kind: "starting", what: "the one before it ends" });
+        await old.close();
+      }
       const roots = this.needs.roots();
       if (roots.length === 0) {
         this.#become({ kind: "idle" });
@@ -113,7 +119,8 @@ export class Server implements vscode.Disposable {
           this.fail(error.message);
           return;
         }
-        if (error.exists) {
+        if (error.exists && !this.#told.has(error.message)) {
+          this.#told.add(error.message);
           void vscode.window.showWarningMessage(error.message);
         }
       }
