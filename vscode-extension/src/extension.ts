@@ -14,6 +14,7 @@ import { Projects } from "./common/projects";
 import { Server } from "./common/server";
 import { settingNames } from "./common/settings";
 import { StatusBar } from "./common/statusBar";
+import { LanguageModel } from "./languageModel";
 import { Preview } from "./preview/preview";
 
 /** What the extension exports, for its own tests. */
@@ -36,7 +37,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   const keys = new Keys(context.secrets, context.globalState);
   const statusBar = new StatusBar();
   const languageStatus = new LanguageStatus();
-  const parts: Part[] = [];
+  const parts: Part[] = [new LanguageModel(context.languageModelAccessInformation)];
   const preview: Preview = new Preview(() => server.connection);
   const server: Server = new Server(
     { roots: () => projects.roots, keys: () => keys.environment(), ownPython: () => installation.python() },
