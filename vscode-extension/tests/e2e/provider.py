@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests"))
 
-from servers import FakeLLMServer  # noqa: E402 - the path has to be there first
+from servers import FakeLLMServer
 
 TEXTS = {
     "": "One row for each of them, as the warehouse has it.",
