@@ -106,3 +106,7 @@ async def test_a_client_is_served_on_a_port(tmp_path: Path):
 
     assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     await editor.client.stop()
+    writer = editor.client.protocol.writer
+    assert isinstance(writer, asyncio.StreamWriter)
+    writer.close()
+    await writer.wait_closed()

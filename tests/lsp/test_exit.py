@@ -217,6 +217,7 @@ async def test_a_client_on_a_port_that_just_goes_away(last: bytes, tmp_path: Pat
     writer = await Editor().until(connected)
     writer.write(last)
     writer.close()
+    await writer.wait_closed()
     _, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
 
     assert (process.returncode, errors) == (1, b"")
