@@ -16,6 +16,7 @@ import { settingNames } from "./common/settings";
 import { StatusBar } from "./common/statusBar";
 import { LanguageModel } from "./languageModel";
 import { Preview } from "./preview/preview";
+import { Report } from "./report/report";
 
 /** What the extension exports, for its own tests. */
 export interface Api {
@@ -24,6 +25,7 @@ export interface Api {
   readonly keys: Keys;
   readonly statusBar: StatusBar;
   readonly preview: Preview;
+  readonly report: Report;
 }
 
 let running: Server | undefined;
@@ -39,6 +41,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   const languageStatus = new LanguageStatus();
   const parts: Part[] = [new LanguageModel(context.languageModelAccessInformation)];
   const preview: Preview = new Preview(() => server.connection);
+  const report: Report = new Report(() => server.connection);
   const server: Server = new Server(
     { roots: () => projects.roots, keys: () => keys.environment(), ownPython: () => installation.python() },
     {
@@ -60,6 +63,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     },
     "osmosis.restart": () => server.restartByHand(),
     "osmosis.setKey": (provider?: string) => askForKey(keys, provider),
+    "osmosis.report": () => report.show(),
     "osmosis.removeKey": () => askToRemoveKey(keys),
     "osmosis.showLog": () => {
       log.show();
@@ -72,6 +76,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     statusBar,
     languageStatus,
     preview,
+    report,
     server,
     server.onDidChange(() => {
       statusBar.show(server.state, server.status);
@@ -87,7 +92,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     ...Object.entries(commands).map(([name, command]) => vscode.commands.registerCommand(name, command)),
   );
   await projects.refresh();
-  return { server, projects, keys, statusBar, preview };
+  return { server, projects, keys, statusBar, preview, report };
 }
 
 export async function deactivate(): Promise<void> {

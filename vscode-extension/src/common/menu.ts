@@ -26,6 +26,7 @@ export function menuItems(state: ServerState, status: Status | undefined): MenuI
             detail: "Nothing calls a provider until you resume; what is free is still filled",
           },
       { label: "$(settings) Choose Provider and Model…", command: "osmosis.chooseProvider" },
+      { label: "$(graph) Show Coverage and Spend", command: "osmosis.report" },
     );
   }
   if (state.kind === "failed" && state.canInstall) {
