@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from lsp_editor import PATIENCE, Editor, as_dict, server_environment
+from osmosis_synthesize.lsp.configuration import read_configuration
+from osmosis_synthesize.lsp.messages import Choice
 from servers import FakeLLMServer, fill, made_up
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -286,6 +289,23 @@ async def test_a_choice_holds_over_the_settings_until_it_is_taken_back(
     await provider_is(editor, demo, "openai-compatible", "gpt-4o-mini")
     assert (await editor.status())["chosen"] is None
     editor.close(name)
+
+
+async def test_a_choice_leaves_behind_what_was_meant_for_another_provider(tmp_path: Path):
+    (tmp_path / "dbt_project.yml").write_text(
+        "name: shop\nvars: {dbt-osmosis: {llm: {provider: openai, concurrency: 3}}}\n", "utf-8"
+    )
+    gateway = "https://gateway.example.com/v1"
+    given = read_configuration({"model": "gpt-4o", "language": "German"}, {"baseUrl": gateway})
+
+    def chosen(provider: str, model: str | None) -> tuple[str, str | None, str | None]:
+        settings = replace(given, choice=Choice(provider, model)).settings(tmp_path)
+        assert (settings.language, settings.concurrency) == ("German", 3)
+        return settings.provider, settings.model, settings.base_url
+
+    assert chosen("openai", "gpt-4.1") == ("openai", "gpt-4.1", gateway)
+    assert chosen("openai", None) == ("openai", "gpt-5-mini", gateway)
+    assert chosen("anthropic", None) == ("anthropic", "claude-haiku-4-5", None)
 
 
 async def test_a_client_without_a_picker_has_the_user_asked(chooser: tuple[Editor, EditorsModel], demo: Path):

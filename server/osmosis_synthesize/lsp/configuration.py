@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
+from osmosis_synthesize.lsp.messages import Choice
 from osmosis_synthesize.providers.known import known
+from osmosis_synthesize.settings import Settings, load_settings
 from osmosis_synthesize.settings.fields import FIELDS, PROVIDER_BOUND
 
 SECTION: Final = "osmosis"
@@ -38,12 +41,22 @@ class Configuration:
     problems: tuple[str, ...] = ()
     """What could not be used, for the user."""
 
-    def choosing(self, provider: str, model: str | None) -> Configuration:
-        """The same with another provider and model; without a ``model``, with the provider's default one."""
-        same = provider == self.overrides.get("provider")
-        kept = {key: value for key, value in self.overrides.items() if same or key not in PROVIDER_BOUND}
-        chosen = {"provider": provider, "model": model or known(provider).model}
-        return replace(self, overrides=MappingProxyType(kept | chosen))
+    choice: Choice | None = None
+    """The provider and model that the user has chosen over all settings."""
+
+    def settings(self, project_dir: Path | None) -> Settings:
+        """The settings of a project under these; what they say of another provider than the chosen one is left out."""
+        now = load_settings(project_dir, overrides=self.overrides, overrides_from="editor", tolerant=True)
+        if self.choice is None or self.choice.provider is None:
+            return now
+        provider = self.choice.provider
+        kept = {
+            key: value
+            for key, value in self.overrides.items()
+            if provider == now.provider or key not in PROVIDER_BOUND
+        }
+        chosen = {"provider": provider, "model": self.choice.model or known(provider).model}
+        return load_settings(project_dir, overrides=kept | chosen, overrides_from="editor", tolerant=True)
 
 
 def read_configuration(given: object, initial: object = None) -> Configuration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -136,10 +137,7 @@ class Session:
     @property
     def in_force(self) -> Configuration:
         """The editor's settings, and over them what the user has chosen."""
-        choice = self.choice
-        if choice is None or choice.provider is None:
-            return self.configuration
-        return self.configuration.choosing(choice.provider, choice.model)
+        return replace(self.configuration, choice=self.choice)
 
     def uri_of(self, path: Path) -> str:
         """The URI by which the client knows a file, if it has it open, else the usual one."""

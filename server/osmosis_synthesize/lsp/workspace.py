@@ -17,7 +17,6 @@ from osmosis_synthesize.lsp.configuration import Configuration
 from osmosis_synthesize.lsp.documents import Documents
 from osmosis_synthesize.manifest.loader import Loader
 from osmosis_synthesize.project import Project
-from osmosis_synthesize.settings import load_settings
 from osmosis_synthesize.store import default_folder
 
 Way = Proposal | Waiting | PlannedCall | Unfilled
@@ -78,10 +77,7 @@ class Member:
         A manifest that cannot be loaded leaves the last good one in use.
         """
         try:
-            settings = load_settings(
-                self.root, overrides=configuration.overrides, overrides_from="editor", tolerant=True
-            )
-            project = Project(self.root, settings)
+            project = Project(self.root, configuration.settings(self.root))
         except ProjectError as error:
             return Broken(error)
         catalog = project.catalog_path if project.catalog_path.exists() else None

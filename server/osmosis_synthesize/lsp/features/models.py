@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import Ready
 from osmosis_synthesize.providers.known import known
 from osmosis_synthesize.providers.registry import names
-from osmosis_synthesize.settings import Settings, load_settings, provider_config
+from osmosis_synthesize.settings import Settings, provider_config
 from osmosis_synthesize.settings.fields import FIELDS
 
 
@@ -105,11 +106,8 @@ def _of(session: Session, provider: str, root: Path | None) -> Iterator[Model]:
 
 def _settings(session: Session, provider: str, root: Path | None) -> Settings:
     """The settings as they are, or would be if that provider were chosen."""
-    now = load_settings(root, overrides=session.in_force.overrides, overrides_from="editor", tolerant=True)
-    if now.provider == provider:
-        return now
-    chosen = session.configuration.choosing(provider, None)
-    return load_settings(root, overrides=chosen.overrides, overrides_from="editor", tolerant=True)
+    now = session.in_force.settings(root)
+    return now if now.provider == provider else replace(session.configuration, choice=Choice(provider)).settings(root)
 
 
 def _problem(session: Session, settings: Settings) -> str | None:
