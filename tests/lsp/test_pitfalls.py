@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 
 from lsp_editor import PATIENCE, Editor, server_environment, uri
 from lsp_in_process import Wired
@@ -28,6 +29,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 
 RIDERS = "models/marts/dim_riders.yml"
 CANCELLED = -32800
+INVALID_PARAMS = -32602
+INTERNAL_ERROR = -32603
 
 
 def patiently(demo: Path) -> None:
@@ -183,6 +186,29 @@ async def test_8_whatever_a_command_gives_is_answered():
 
     (answer,) = [message for message in wire.messages if message.get("id") == 2]
     assert answer["result"] == {"cost": "0.1", "path": "a"}
+    await quiet(session)
+
+
+async def test_a_request_may_leave_its_parameters_out():
+    server, session, wire = served()
+
+    send(server, {"id": 2, "method": "osmosis/status"})
+    await Editor().until(lambda: any(message.get("id") == 2 for message in wire.messages))
+
+    (answer,) = [message for message in wire.messages if message.get("id") == 2]
+    assert answer["result"]["projects"] == []
+    await quiet(session)
+
+
+@pytest.mark.parametrize("params", [{}, None, [1]])
+async def test_a_request_that_cannot_be_read_is_answered(params: Any):
+    server, session, wire = served()
+
+    with pytest.raises(JsonRpcException):
+        send(server, {"id": 2, "method": "textDocument/hover", "params": params})
+
+    (answer,) = [message for message in wire.messages if message.get("id") == 2]
+    assert answer["error"]["code"] in (INVALID_PARAMS, INTERNAL_ERROR)
     await quiet(session)
 
 

@@ -113,6 +113,20 @@ class Protocol(LanguageServerProtocol):
         if future is not None:
             future.add_done_callback(lambda _: self._request_futures.pop(msg_id, None))
 
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """Read a message that leaves out ``params``, as one without any may; answer a request that cannot be read.
+
+        pygls takes the former for an error, and does not answer the latter.
+        """
+        if "jsonrpc" not in data or "method" not in data:
+            return super().structure_message(data)
+        try:
+            return super().structure_message({"params": None} | data)
+        except JsonRpcException as error:
+            if "id" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
     def _handle_request(self, msg_id: str | int, method_name: str, params: Any) -> None:
         self.tracing.received(method_name, params, msg_id)
         super()._handle_request(msg_id, method_name, params)
