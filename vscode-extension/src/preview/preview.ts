@@ -33,9 +33,8 @@ export class Preview implements vscode.Disposable {
       this.#tree,
       this.#view.onDidChangeCheckboxState(({ items }) => {
         for (const [branch, state] of items) {
-          this.#check(branch, state === vscode.TreeItemCheckboxState.Checked);
+          this.check(branch, state === vscode.TreeItemCheckboxState.Checked);
         }
-        void this.#show();
       }),
       ...Object.entries(this.#commands()).map(([name, command]) =>
         vscode.commands.registerCommand(`${VIEW}.${name}`, command),
@@ -86,6 +85,14 @@ export class Preview implements vscode.Disposable {
     return undefined;
   }
 
+  /** Check or uncheck all texts of a branch. */
+  check(branch: Branch, isChecked: boolean): void {
+    for (const { key } of textsOf(branch)) {
+      this.#replace(key, { isChecked });
+    }
+    void this.#show();
+  }
+
   /** What a command is about: the branch it was called on, else the chosen one. */
   #chosen(branch: Branch | undefined): readonly Text[] {
     const found = branch ?? this.#view.selection[0];
@@ -99,12 +106,6 @@ export class Preview implements vscode.Disposable {
       return;
     }
     await act(this.#texts.get(text.key) ?? text);
-  }
-
-  #check(branch: Branch, isChecked: boolean): void {
-    for (const { key } of textsOf(branch)) {
-      this.#replace(key, { isChecked });
-    }
   }
 
   #replace(key: string, changed: Partial<Text>): void {

@@ -39,7 +39,7 @@ export const SCOPES = {
 
 /** What is to be proposed for a command; undefined where that cannot be said of it. */
 export function paramsOf(command: string, target: Target | undefined): ProposeParams | undefined {
-  if (!(command in SCOPES) || target === undefined || (target.only ?? []).length > 0) {
+  if (!Object.hasOwn(SCOPES, command) || target === undefined || (target.only ?? []).length > 0) {
     return undefined;
   }
   const { uri, node = null, column = null } = target;

@@ -11,7 +11,7 @@ import type { Session } from "./session";
 describe("inside the extension host", function () {
   this.timeout(120_000);
 
-  for (const name of (process.env["OSMOSIS_TEST_SUITES"] ?? "features,commands,settings,lifecycle,multiroot").split(",")) {
+  for (const name of (process.env["OSMOSIS_TEST_SUITES"] ?? "features,commands,preview,settings,lifecycle,multiroot").split(",")) {
     it(name, async () => {
       const results = await runSuite(session(), name, name === "multiroot" ? session().twoProjects() : session().workspace());
       for (const { title, error } of results) {
