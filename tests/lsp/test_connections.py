@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -110,3 +111,15 @@ async def test_a_client_is_served_on_a_port(tmp_path: Path):
     assert isinstance(writer, asyncio.StreamWriter)
     writer.close()
     await writer.wait_closed()
+
+
+def test_an_address_that_cannot_be_had_is_told_in_one_line():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for port in (taken.getsockname()[1], 65536):
+            address = f"127.0.0.1:{port}"
+            command = [sys.executable, "-m", "osmosis_synthesize.lsp.main", "--tcp", address]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+            assert done.returncode in (1, 2)
+            assert address in done.stderr
+            assert "Traceback" not in done.stderr

@@ -112,7 +112,13 @@ async def _on_port(server: LanguageServer, host: str, port: int) -> asyncio.Stre
         else:
             connected.set_result((reader, writer))
 
-    listener = await asyncio.start_server(connect, host, port)
+    try:
+        listener = await asyncio.start_server(connect, host, port)
+    except OSError as error:
+        sys.stderr.write(
+            f"osmosis-lsp: {host}:{port} cannot be listened on: {error.strerror}. Choose another address.\n"
+        )
+        raise SystemExit(1) from None
     reader, writer = await connected
     listener.close()
     server.protocol.set_writer(writer)  # pyright: ignore[reportArgumentType]  # as pygls itself does: `write` gives nothing to await
@@ -137,7 +143,7 @@ class _Output:
 
 def _address(text: str) -> tuple[str, int]:
     host, separator, port = text.rpartition(":")
-    if not separator or not port.isdecimal():
+    if not separator or not port.isdecimal() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
     return host.strip("[]") or "127.0.0.1", int(port)
 
