@@ -64,6 +64,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     "osmosis.restart": () => server.restartByHand(),
     "osmosis.setKey": (provider?: string) => askForKey(keys, provider),
     "osmosis.report": () => report.show(),
+    "osmosis.walkthrough": () =>
+      vscode.commands.executeCommand("workbench.action.openWalkthrough", `${context.extension.id}#firstSteps`),
     "osmosis.removeKey": () => askToRemoveKey(keys),
     "osmosis.showLog": () => {
       log.show();

@@ -46,6 +46,9 @@ export class Preview implements vscode.Disposable {
     return {
       acceptAll: () => this.#accept(this.texts),
       acceptChecked: () => this.#accept(this.texts.filter(({ isChecked }) => isChecked)),
+      toggle: (branch) => {
+        this.#toggle(branch);
+      },
       regenerate: (branch) => this.#withText(branch, (text) => this.#regenerate(text)),
       edit: (branch) => this.#withText(branch, (text) => this.#edit(text)),
       open: (branch) => this.#withText(branch, openPlace),
@@ -91,6 +94,16 @@ export class Preview implements vscode.Disposable {
       this.#replace(key, { isChecked });
     }
     void this.#show();
+  }
+
+  #toggle(branch: Branch | undefined): void {
+    const texts = this.#chosen(branch).map(({ key }) => this.#texts.get(key));
+    const isChecked = !texts.every((text) => text?.isChecked);
+    for (const text of texts) {
+      if (text !== undefined) {
+        this.check(text, isChecked);
+      }
+    }
   }
 
   /** What a command is about: the branch it was called on, else the chosen one. */

@@ -71,7 +71,6 @@ export class Tree implements vscode.TreeDataProvider<Branch>, vscode.Disposable 
         item.description = lineOf(branch);
         item.tooltip = detailsOf(branch);
         item.accessibilityInformation = { label: `${branch.proposed.label}: ${branch.text} (${originOf(branch)})` };
-        item.command = { command: "osmosis.proposals.open", title: "Go to It", arguments: [branch] };
         break;
     }
     return item;

@@ -50,7 +50,11 @@ export const run = suite("preview", () => {
     const { preview } = await api();
     const { document } = await open(MARTS);
     const [first, second] = await waiting();
-    preview.check(first ?? assert.fail(), false);
+    await vscode.commands.executeCommand("osmosis.proposals.toggle", first);
+    assert.deepEqual(
+      preview.texts.map(({ isChecked }) => isChecked),
+      [false, true],
+    );
     await vscode.commands.executeCommand("osmosis.proposals.acceptChecked");
     assert.match(document.getText(), /Place of the day/);
     assert.doesNotMatch(document.getText(), /What is known of/);
