@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 import osmosis_synthesize
 
+_FOLDED = re.compile(r"^( *)description: >-\n((?:\1 +\S[^\n]*\n)+)", re.MULTILINE)
 DEMO = Path(osmosis_synthesize.__file__).parent / "demo"
 
 
@@ -32,6 +34,11 @@ def strip_descriptions(project: Path) -> int:
 def texts(project: Path) -> dict[str, str]:
     """Every schema file's text by its path in the project."""
     return {path.relative_to(project).as_posix(): path.read_text("utf-8") for path in schema_files(project)}
+
+
+def unfolded(text: str) -> str:
+    """A schema file with each folded text on one line: how wide one is folded depends on what the file had before."""
+    return _FOLDED.sub(lambda match: f"{match[1]}description: {' '.join(match[2].split())}\n", text)
 
 
 def _strip(path: Path) -> int:
