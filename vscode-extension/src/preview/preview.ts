@@ -26,11 +26,14 @@ export class Preview implements vscode.Disposable {
     manageCheckboxStateManually: true,
   });
   readonly #listening: vscode.Disposable;
+  /** The view itself forgets it for as long as it is drawn anew. */
+  #selected: Branch | undefined;
 
   constructor(private readonly connection: () => Connection | undefined) {
     this.#listening = vscode.Disposable.from(
       this.#view,
       this.#tree,
+      this.#view.onDidChangeSelection(({ selection }) => (this.#selected = selection[0] ?? this.#selected)),
       this.#view.onDidChangeCheckboxState(({ items }) => {
         for (const [branch, state] of items) {
           this.check(branch, state === vscode.TreeItemCheckboxState.Checked);
@@ -108,7 +111,7 @@ export class Preview implements vscode.Disposable {
 
   /** What a command is about: the branch it was called on, else the chosen one. */
   #chosen(branch: Branch | undefined): readonly Text[] {
-    const found = branch ?? this.#view.selection[0];
+    const found = branch ?? this.#selected;
     return found === undefined ? [] : textsOf(found).filter(({ key }) => this.#texts.has(key));
   }
 
