@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from lsprotocol import types
 
+from osmosis_synthesize.document import Document
+from osmosis_synthesize.document.model import Problem
 from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCall, Proposal, Spent, Unfilled, Waiting
-from osmosis_synthesize.errors import UsageError
+from osmosis_synthesize.errors import DocumentSyntaxError, UsageError
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.edits import apply, record
@@ -63,13 +65,16 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
     """The project as it is now, and the gaps that a target means.
 
     Raises:
-        UsageError: the file is no schema file of a project that could be loaded.
+        UsageError: the file is no schema file of a project that could be loaded, the manifest does not know the node, or
+            none is named where one is needed.
+        DocumentSyntaxError: the file cannot be read as it is.
     """
     path = convert.path_of(target.uri)
     if path is not None and (scope == "project" or path.suffix.lower() in NODE_SUFFIXES):
         project, gaps = await _of_project(session, path, whole=scope == "project")
     else:
         project, gaps = await _of_schema_file(session, target.uri)
+    _check_node(project, gaps, scope, target.node)
     if scope in {"model", "column"}:
         gaps = [gap for gap in gaps if gap.unique_id == target.node]
     if scope == "column":
@@ -78,6 +83,15 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
         named = {(item.node, item.column) for item in target.only}
         gaps = [gap for gap in gaps if gap.id in named]
     return project, gaps
+
+
+def _check_node(project: Project, gaps: Sequence[Gap], scope: Scope, node: str | None) -> None:
+    """Nothing would come of a slip, and nobody would hear of it."""
+    if node is None:
+        if scope in {"model", "column"}:
+            raise UsageError("The command names no node.", hint="Give its unique_id as `node`.")
+    elif node not in project.index.nodes and all(gap.unique_id != node for gap in gaps):
+        raise UsageError(f"The manifest does not know the node {node!r}.", hint="If it is no slip, run `dbt parse`.")
 
 
 async def _of_project(session: Session, path: Path, *, whole: bool) -> tuple[Project, list[Gap]]:
@@ -96,6 +110,7 @@ async def _of_schema_file(session: Session, uri: str) -> tuple[Project, list[Gap
     """All gaps of a schema file, be it open or not."""
     reading = await session.read(uri)
     if reading is not None and reading.ready.has_manifest:
+        _check_readable(reading.text.path, reading.document, reading.problems)
         return session.refreshed(reading.project), list(reading.gaps)
     path = convert.path_of(uri)
     member = session.workspace.member_of(path) if path is not None and session.texts.get(uri) is None else None
@@ -111,7 +126,20 @@ async def _of_schema_file(session: Session, uri: str) -> tuple[Project, list[Gap
             hint="Run `dbt parse` if there is no manifest yet.",
         )
     project = session.refreshed(ready.project)
-    return project, list((await session.worker.do(lambda: project.survey(Request((path,))))).gaps)
+    gaps = list((await session.worker.do(lambda: project.survey(Request((path,))))).gaps)
+    document = project.drafts.get(path)
+    if document is not None:
+        _check_readable(path, document, document.problems)
+    return project, gaps
+
+
+def _check_readable(path: Path, document: Document, problems: Sequence[Problem]) -> None:
+    """Nothing can be written into a file that is no YAML, so nobody is asked for texts either."""
+    if document.broken or (problems and not document.entries):
+        said = [f"line {document.lines.line_of(one.span.start) + 1}: {one.message}" for one in problems[:1]]
+        raise DocumentSyntaxError(
+            ": ".join([f"{path} cannot be read", *said]) + ".", hint="Mend that, then try again."
+        )
 
 
 async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Outcome:

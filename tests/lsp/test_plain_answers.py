@@ -1,0 +1,98 @@
+"""What goes wrong is answered in words that say what, and what to do: never with silence, and never with a traceback."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+
+from lsp_editor import Editor
+from servers import FakeLLMServer
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
+
+RIDERS = "models/marts/dim_riders.yml"
+
+
+def no_internal_error(editor: Editor) -> None:
+    """The user was shown nothing of the server's own insides."""
+    assert [one.message for one in editor.client.messages if "Error in server" in one.message] == []
+
+
+async def loaded(editor: Editor, project: Path) -> None:
+    """Until the server has read a project."""
+
+    async def ready() -> bool:
+        projects = (await editor.status())["projects"]
+        return any(one["root"] == str(project) and one["state"] == "ready" for one in projects)
+
+    await editor.until(ready)
+
+
+async def refused(editor: Editor, command: str, argument: object) -> str:
+    """Why a command was refused."""
+    with pytest.raises(Exception) as caught:
+        await editor.command(command, argument)
+    assert getattr(caught.value, "code", None) == types.LSPErrorCodes.RequestFailed.value
+    no_internal_error(editor)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["osmosis.generateFile", "osmosis.propose", "osmosis.preview"])
+@pytest.mark.parametrize("opened_so", [True, False])
+async def test_a_file_that_is_no_yaml_is_refused_with_its_line(
+    editor: Editor, demo: Path, llm: FakeLLMServer, command: str, opened_so: bool
+):
+    text = (demo / RIDERS).read_text("utf-8")
+    broken = text.replace("columns:", "columns: [", 1)
+    name = editor.open(demo / RIDERS, broken if opened_so else text)
+    await loaded(editor, demo)
+    if not opened_so:
+        await editor.planned(name)
+        editor.edit(name, "columns:", "columns: [")
+
+    why = await refused(editor, command, {"uri": name})
+
+    assert re.search(r"dim_riders\.yml cannot be read: line \d+: .*Mend that, then try again\.", why), why
+    assert llm.requests == []
+
+
+async def test_a_closed_file_that_is_no_yaml_is_refused_too(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    other = demo / "models/marts/broken.yml"
+    other.write_text("models: [\n", "utf-8")
+
+    assert "broken.yml cannot be read: line " in await refused(
+        editor, "osmosis.generateFile", {"uri": name.replace("dim_riders", "broken")}
+    )
+
+
+@pytest.mark.parametrize("command", ["generateColumn", "generateModel", "generateFile"])
+async def test_a_node_that_nobody_knows_is_named(editor: Editor, demo: Path, llm: FakeLLMServer, command: str):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    why = await refused(editor, f"osmosis.{command}", {"uri": name, "node": "model.quayside.dim_ridders"})
+
+    assert "does not know the node 'model.quayside.dim_ridders'. If it is no slip, run `dbt parse`." in why
+    assert llm.requests == []
+
+
+async def test_a_command_for_a_node_needs_one(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    assert "names no node" in await refused(editor, "osmosis.generateModel", {"uri": name})
+
+
+async def test_a_gap_that_the_manifest_does_not_know_can_still_be_named(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    editor.edit(name, "name: dim_riders", "name: dim_unheard_of")
+
+    plan = await editor.command("osmosis.preview", {"uri": name, "node": "model.quayside.dim_unheard_of"})
+
+    assert plan["gaps"]
