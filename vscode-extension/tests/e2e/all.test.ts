@@ -2,6 +2,7 @@
 
 import "./in-host";
 import "./page";
+import "./views";
 import { startSession, stopSession } from "./shared";
 
 before(async function () {

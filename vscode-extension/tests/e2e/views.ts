@@ -1,0 +1,83 @@
+/** The extension's own view and page, in the workbench, by keyboard. */
+
+import assert from "node:assert/strict";
+import * as path from "node:path";
+import type { FrameLocator, Locator } from "playwright-core";
+import { EXTENSION } from "./places";
+import { session } from "./shared";
+import { Workbench } from "./workbench";
+
+const GENERATE = "osmosis: Generate Descriptions in This File";
+const MARTS = "models/marts/_marts.yml";
+
+let workbench: Workbench;
+
+describe("views of its own", function () {
+  this.timeout(120_000);
+
+  before(async () => {
+    workbench = await Workbench.open(session(), MARTS);
+    await workbench.lens(/gaps: /).waitFor();
+  });
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed") {
+      const name = this.currentTest.title.replaceAll(/\W+/g, "-");
+      await workbench.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
+    }
+  });
+  after(async () => {
+    await workbench.close();
+  });
+
+  it("several descriptions are shown first, can be unchecked and edited, and are put in place as one edit", async () => {
+    // By arrow keys: another command's title matches these words as well, and may come first.
+    await workbench.press("F1");
+    await workbench.page.locator(".quick-input-widget input").fill(`>${GENERATE}`);
+    await workbench.choose(workbench.page.locator(`.quick-input-list .monaco-list-row[aria-label^="${GENERATE}"]`).first());
+    await row("duration_minutes").waitFor();
+    await moveTo(row("rider_trip_number"));
+    await workbench.press("Space");
+    await row("rider_trip_number").locator('.custom-view-tree-node-item-checkbox[aria-checked="false"]').waitFor();
+    await moveTo(row("duration_minutes"));
+    await workbench.press("F2");
+    await workbench.page.locator(".quick-input-widget input").fill("How long the bike was out, in minutes.");
+    await workbench.press("Enter");
+    await row("How long the bike was out, in minutes.").waitFor();
+    await workbench.page.locator(".quick-input-widget").waitFor({ state: "hidden" });
+    await workbench.picture("preview", { x: 0, y: 330, width: 1280, height: 470 });
+    await workbench.press("Control+Enter");
+    await workbench.line("Account that unlocked the bike.").waitFor();
+    await row("duration_minutes").waitFor({ state: "detached" });
+    await workbench.command("osmosis: Discard All Proposed Descriptions");
+    await row("rider_trip_number").waitFor({ state: "detached" });
+    await workbench.page.locator(".tab", { hasText: "_marts.yml" }).press("Enter");
+    await workbench.saved(MARTS, /- name: duration_minutes\n +description: "?How long the bike was out, in minutes\./);
+  });
+
+  it("coverage and spend are an editor page whose gaps lead to their places", async () => {
+    await workbench.command("View: Hide Panel");
+    await workbench.command("osmosis: Show Coverage and Spend");
+    const page = report();
+    await page.getByRole("heading", { name: "Coverage by folder" }).waitFor();
+    assert.equal(await page.getByRole("table").count(), 4);
+    await workbench.picture("report", { x: 0, y: 30, width: 1280, height: 740 });
+    await page.getByRole("button", { name: /^Go to/ }).first().press("Enter");
+    await workbench.page.locator(".tab.active", { hasText: /\.ya?ml/ }).waitFor();
+  });
+});
+
+function row(text: string): Locator {
+  return workbench.page.locator(".customview-tree .monaco-list-row", { hasText: text });
+}
+
+function report(): FrameLocator {
+  return workbench.page.frameLocator("iframe.webview").frameLocator("#active-frame");
+}
+
+/** Go down the tree, which begins anew at its end, to a row. */
+async function moveTo(wanted: Locator): Promise<void> {
+  await workbench.press("Home");
+  while (!((await wanted.first().getAttribute("class")) ?? "").includes("focused")) {
+    await workbench.press("ArrowDown");
+  }
+}
