@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from lsp_editor import Editor
+from lsp_editor import Editor, full_capabilities, server_environment
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -67,6 +67,28 @@ async def test_hover_tells_a_columns_lineage_tests_and_price(editor: Editor, dem
     assert llm.requests == []
 
 
+async def test_hover_has_no_marks_where_only_plain_text_is_shown(tmp_path: Path, demo: Path):
+    capabilities = full_capabilities()
+    assert capabilities.text_document is not None
+    capabilities.text_document.hover = types.HoverClientCapabilities(content_format=[types.MarkupKind.PlainText])
+    editor = Editor()
+    await editor.start(server_environment(tmp_path / "cache"), capabilities=capabilities)
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    inherits = await hovered(editor, name, "rider_name")
+    derived = await hovered(editor, name, "lifetime_value")
+    described = await hovered(editor, name, "'Address for receipts")
+    whole = await hovered(editor, name, "dim_riders")
+    assert await editor.stop() == 0
+
+    assert inherits.startswith("dim_riders.rider_name")
+    assert "stg_riders.full_name (" in inherits
+    assert "Derived: " in derived
+    assert whole.startswith("dim_riders · ")
+    assert not [text for text in (inherits, derived, described, whole) if "`" in text or "**" in text]
+
+
 async def test_hover_says_nothing_elsewhere(editor: Editor, demo: Path):
     name = editor.open(demo / RIDERS)
     await editor.planned(name)
@@ -121,6 +143,41 @@ async def test_ghost_text_is_bought_only_where_it_was_asked_for(editor: Editor, 
     assert await ghost(editor, name, gap, AUTOMATIC) is None
     assert llm.requests == []
     assert await ghost(editor, name, gap, INVOKED) == " 'Bought: monthly_fee.'"
+    assert len(llm.requests) == 1
+
+
+async def test_ghost_text_that_was_bought_and_left_comes_by_itself_from_then_on(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    llm.describe = lambda name: f"Bought: {name}."
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    editor.edit(name, "- name: lifetime_value\n", "- name: lifetime_value\n        description:\n")
+    gap = "name: lifetime_value\n        description:"
+
+    async def shown(kind: types.InlineCompletionTriggerKind) -> str | None:
+        params = types.InlineCompletionParams(
+            types.InlineCompletionContext(kind),
+            types.TextDocumentIdentifier(name),
+            editor.place(name, gap, after=True),
+        )
+        found = await editor.client.text_document_inline_completion_async(params)
+        return str(found.items[0].insert_text) if isinstance(found, types.InlineCompletionList) else None
+
+    async def said() -> str:
+        return await hovered(editor, name, "lifetime_value")
+
+    assert await shown(AUTOMATIC) is None
+    assert "1 call for 3 gaps" in await said()
+    assert await shown(INVOKED) == " 'Bought: lifetime_value.'"
+    assert await shown(AUTOMATIC) == " 'Bought: lifetime_value.'"
+    assert "No description yet: answered by openai-compatible before, free." in await said()
+    assert "1 call for 3 gaps" in await hovered(editor, name, "monthly_fee"), "of that nothing was bought"
+
+    editor.edit(name, gap, f"{gap} Wro")
+    editor.edit(name, f"{gap} Wro", gap)
+    await editor.until(lambda: editor.planned(name))
+    assert await shown(AUTOMATIC) == " 'Bought: lifetime_value.'"
     assert len(llm.requests) == 1
 
 

@@ -11,11 +11,11 @@ from lsprotocol import types
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.cost.money import show
 from osmosis_synthesize.engine.inherit import Inheritable
-from osmosis_synthesize.engine.model import Gap, PlannedCall
+from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.features.views import Spot
-from osmosis_synthesize.lsp.outlook import inheritance
+from osmosis_synthesize.lsp.outlook import inheritance, may_be_cached_alone, plan_now
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.texts import OpenText
 from osmosis_synthesize.lsp.wording import count, filled_by, summed
@@ -26,6 +26,22 @@ from osmosis_synthesize.project import Project
 from osmosis_synthesize.text import LineIndex, Span
 
 _MOST_SOURCES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Markup:
+    """How names and code are set off. In plain text they are not: its readers would see the marks."""
+
+    markdown: bool
+
+    def title(self, name: str) -> str:
+        return f"**`{name}`**" if self.markdown else name
+
+    def name(self, name: str) -> str:
+        return f"`{name}`" if self.markdown else name
+
+    def sql(self, code: str) -> str:
+        return f"```sql\n{code}\n```" if self.markdown else code
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +105,28 @@ async def _shown(session: Session, subject: _Subject, span: Span, lines: LineInd
 
 
 def _said(session: Session, subject: _Subject) -> Iterator[str]:
-    yield from _on_column(subject, subject.column) if subject.column is not None else _on_node(subject)
+    markup, column = _Markup(session.abilities.markdown), subject.column
+    yield from _on_column(subject, column, markup) if column is not None else _on_node(subject, markup)
     yield from _provenance(subject)
-    way = subject.ways.get(subject.gap.id) if subject.gap is not None else None
+    way = _way(session, subject, subject.gap) if subject.gap is not None else None
     if way is not None:
         yield f"No description yet: {filled_by(way)}."
         if isinstance(way, PlannedCall):
             yield _price(session, subject.project, way)
 
 
-def _on_node(subject: _Subject) -> Iterator[str]:
+def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
+    """How the gap would be filled: from the cache, if it was asked for alone, else as the outlook has it."""
+    known = subject.ways.get(gap.id)
+    if not may_be_cached_alone(session, subject.project, gap, known):
+        return known
+    alone = plan_now(session, subject.project, [gap]).get(gap.id)
+    return alone if isinstance(alone, Proposal) else known
+
+
+def _on_node(subject: _Subject, markup: _Markup) -> Iterator[str]:
     gaps, node = subject.beside, subject.node
-    yield f"**`{short_name(node.unique_id)}`** · {node.config.get('materialized') or node.resource_type}"
+    yield f"{markup.title(short_name(node.unique_id))} · {node.config.get('materialized') or node.resource_type}"
     known = summed(way for gap in gaps if (way := subject.ways.get(gap.id)) is not None)
     yield f"{count(len(gaps), 'gap')}{f': {known}' if known else ''}" if gaps else "Everything is described."
 
@@ -118,37 +144,38 @@ def _provenance(subject: _Subject) -> Iterator[str]:
         yield f"{made}, {'accepted by a human' if record.reviewed else 'not reviewed yet'}."
 
 
-def _on_column(subject: _Subject, column: str) -> Iterator[str]:
+def _on_column(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]:
     project, node = subject.project, subject.node
     known = next(
         (item for item in project.index.columns(node.unique_id) if item.name.lower() == column.lower()), None
     )
     kind = f" · {known.data_type}" if known is not None and known.data_type else ""
-    yield f"**`{ColumnRef(node.unique_id, column)}`**{kind}"
+    yield f"{markup.title(str(ColumnRef(node.unique_id, column)))}{kind}"
     traced = project.lineage.get(node.unique_id)
     line = traced.column(column) if traced is not None else None
     if line is not None and line.sources:
-        yield f"{line.kind.capitalize()}: {_sources(line.sources)}"
+        yield f"{line.kind.capitalize()}: {_sources(line.sources, markup)}"
     if line is not None and line.kind == "derived" and line.expression:
-        yield f"```sql\n{line.expression}\n```"
+        yield markup.sql(line.expression)
     tests = [test.name for test in project.index.tests_of(node.unique_id) if _same(test.column, column)]
     if tests:
         yield f"Tests: {', '.join(dict.fromkeys(tests))}"
-    yield from _upstream(subject, column)
+    yield from _upstream(subject, column, markup)
 
 
-def _upstream(subject: _Subject, column: str) -> Iterator[str]:
+def _upstream(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]:
     """The text that the column would inherit, and how the one that it has compares with it."""
     project, spot = subject.project, subject.spot
     found = inheritance(project, subject.node.unique_id, column)
     own = spot.slot.text if spot is not None and spot.is_described(project) else None
     if isinstance(found, Inheritable) and found.text is not None:
+        label = markup.name(found.upstream.label)
         if own is None:
-            yield f"`{found.upstream.label}` ({found.upstream.how}): {found.text}"
+            yield f"{label} ({found.upstream.how}): {found.text}"
         elif own == found.text:
-            yield f"The description is the same as that of `{found.upstream.label}`."
+            yield f"The description is the same as that of {label}."
         else:
-            yield f"The description is its own; `{found.upstream.label}` says: {found.text}"
+            yield f"The description is its own; {label} says: {found.text}"
     elif own is not None:
         yield "The description is its own: nothing upstream has one that would fit."
 
@@ -165,8 +192,8 @@ def _price(session: Session, project: Project, call: PlannedCall) -> str:
     return "; ".join(parts) + "."
 
 
-def _sources(sources: Sequence[tuple[str, str]]) -> str:
-    named = [f"`{ColumnRef(*source)}`" for source in sources[:_MOST_SOURCES]]
+def _sources(sources: Sequence[tuple[str, str]], markup: _Markup) -> str:
+    named = [markup.name(str(ColumnRef(*source))) for source in sources[:_MOST_SOURCES]]
     return ", ".join(named) + (", …" if len(sources) > _MOST_SOURCES else "")
 
 
