@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -381,9 +382,24 @@ async def test_an_entry_that_serves_several_versions_is_filled_as_a_whole(
     actions = await editor.actions(name, editor.place(name, "dim_bikes"))
     action = titled(actions, "Generate")
     wanted = int(action.title.split()[1])
+    assert action.title.endswith("for `dim_bikes`, at no cost")
     assert action.command is not None
     outcome = await editor.command(action.command.command, *(action.command.arguments or []))
 
     assert (outcome["filled"], outcome["left"]) == (wanted, [])
     own = editor.texts[name].split("    versions:")[0]
     assert own.count("- name: ") == own.count("description:")
+
+
+async def test_the_price_of_several_versions_is_told_where_it_is_known_only_with_that_of_other_gaps(
+    editor: Editor, demo: Path, llm: FakeLLMServer
+):
+    settings = demo / "dbt_project.yml"
+    settings.write_text(settings.read_text("utf-8").replace("openai-compatible", "openai"), "utf-8")
+    name = editor.open(demo / "models/marts/dim_bikes.yml")
+    await editor.planned(name)
+
+    actions = await editor.actions(name, editor.place(name, "dim_bikes"))
+
+    assert re.search(r"for `dim_bikes`, at most about \$0\.\d+$", titled(actions, "Generate 5").title)
+    assert llm.requests == []

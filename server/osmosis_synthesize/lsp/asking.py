@@ -23,6 +23,8 @@ async def ask(
     session: Session, run: Run, project: Project, gaps: Sequence[Gap], progress: Progress, *, anew: bool = False
 ) -> tuple[NodeOutcome, ...]:
     """Fill the gaps, one node after the other; gives what was done until the end or until the run was stopped."""
+    if len(gaps) == 1:
+        session.asked_alone.add((project.root, gaps[0].id))
     caller = session.caller(project, anew=anew)
     outcomes: list[NodeOutcome] = []
     work = _collect(session, project, gaps, caller, outcomes, progress, anew=anew)

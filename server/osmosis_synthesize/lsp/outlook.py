@@ -12,7 +12,7 @@ from typing import Final
 from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import EntrySurvey, relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
-from osmosis_synthesize.engine.model import Gap, Plan
+from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way
@@ -145,6 +145,15 @@ def inheritance(project: Project, unique_id: str, column: str) -> Inheritance:
 def plan_now(session: Session, project: Project, gaps: Sequence[Gap]) -> dict[GapId, Way]:
     """How these gaps would be filled if nothing else were; for the worker."""
     return ways_of(asyncio.run(project.plan(gaps, session.caller(project))))
+
+
+def may_be_cached_alone(session: Session, project: Project, gap: Gap, way: Way | None) -> bool:
+    """Whether the cache may answer for this gap alone, which the outlook has as (one of those of) a call.
+
+    The reply to a call for several gaps is kept under another key than that to a call for one of them. To ask for each of
+    them alone as well would take a prompt for each, so that is done only for those about which somebody has asked.
+    """
+    return isinstance(way, PlannedCall) and (project.root, gap.id) in session.asked_alone
 
 
 def _stale(reading: Reading) -> tuple[str, ...]:

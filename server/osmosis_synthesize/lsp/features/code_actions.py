@@ -111,7 +111,10 @@ async def resolve(session: Session, action: types.CodeAction) -> types.CodeActio
     """Give an action its edit, for the document as it is now."""
     if action.data is None:
         return action
-    wanted = msgspec.convert(action.data, Later)
+    try:
+        wanted = msgspec.convert(action.data, Later)
+    except msgspec.ValidationError:  # another server's, or an older one's
+        return action
     texts = await _texts(session, wanted)
     if texts is None:
         return action
@@ -342,14 +345,15 @@ class _Offers:
         return list(calls.values())
 
     def _price(self, gaps: Sequence[Gap]) -> str:
-        """What the calls cost, unless they are for other gaps too."""
+        """What the calls cost; where the outlook has them for other gaps too, calls for fewer cost no more than they."""
         calls = self._calls(gaps)
         ids = {gap.id for gap in gaps}
         alone = all(gap.id in ids for call in calls for gap in call.gaps)
         if not calls:
             known = any(isinstance(self.view.ways.get(gap.id), Proposal) for gap in gaps)
             return ", for free" if known else ""
-        return f", {money(cost_of(calls))}" if alone else ""
+        cost = cost_of(calls)
+        return f", {'at most ' if cost and not alone else ''}{money(cost)}"
 
     def _doc_block(self, gap: Gap) -> types.CodeAction | None:
         """The doc block of the project that bears the column's name."""

@@ -22,7 +22,7 @@ from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Target, plain
-from osmosis_synthesize.lsp.outlook import plan_now
+from osmosis_synthesize.lsp.outlook import may_be_cached_alone, plan_now
 from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
@@ -130,11 +130,12 @@ async def _spot(session: Session, uri: str, position: types.Position) -> _Spot |
 
 
 async def _way(session: Session, spot: _Spot) -> Way | None:
-    """How the gap would be filled; worked out now if it is new."""
+    """How the gap would be filled; worked out now if it is new, or was asked for since."""
     known = spot.reading.ways.get(spot.gap.id)
-    if known is not None:
+    project = spot.reading.project
+    if known is not None and not may_be_cached_alone(session, project, spot.gap, known):
         return known
-    project = session.refreshed(spot.reading.project)
+    project = session.refreshed(project)
     return (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
 
 
