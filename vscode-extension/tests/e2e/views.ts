@@ -60,7 +60,7 @@ describe("views of its own", function () {
     const page = report();
     await page.getByRole("heading", { name: "Coverage by folder" }).waitFor();
     assert.equal(await page.getByRole("table").count(), 4);
-    await workbench.picture("report", { x: 0, y: 30, width: 1280, height: 740 });
+    await workbench.picture("report", { x: 0, y: 30, width: 1280, height: 690 });
     await page.getByRole("button", { name: /^Go to/ }).first().press("Enter");
     await workbench.page.locator(".tab.active", { hasText: /\.ya?ml/ }).waitFor();
   });
