@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from lsp_editor import Editor
+from lsp_editor import Editor, as_dict
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -96,3 +96,16 @@ async def test_a_gap_that_the_manifest_does_not_know_can_still_be_named(editor: 
     plan = await editor.command("osmosis.preview", {"uri": name, "node": "model.quayside.dim_unheard_of"})
 
     assert plan["gaps"]
+
+
+# Code actions
+
+
+@pytest.mark.parametrize("data", ["somebody else's", 7, [], {"type": "unheard of"}, {"type": "texts", "uri": 1}])
+async def test_an_action_that_is_not_ours_stays_as_it_is(shared: Editor, data: object):
+    action = types.CodeAction(title="Somebody else's", data=data)
+
+    found = await shared.client.code_action_resolve_async(action)
+
+    assert (found.title, found.edit, as_dict(found.data)) == ("Somebody else's", None, data)
+    no_internal_error(shared)
