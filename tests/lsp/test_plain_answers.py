@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from lsp_editor import Editor, as_dict
+from lsp_editor import Editor, as_dict, uri
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -21,12 +21,12 @@ def no_internal_error(editor: Editor) -> None:
     assert [one.message for one in editor.client.messages if "Error in server" in one.message] == []
 
 
-async def loaded(editor: Editor, project: Path) -> None:
+async def loaded(editor: Editor, project: Path, state: str = "ready") -> None:
     """Until the server has read a project."""
 
     async def ready() -> bool:
         projects = (await editor.status())["projects"]
-        return any(one["root"] == str(project) and one["state"] == "ready" for one in projects)
+        return any(one["root"] == str(project) and one["state"] == state for one in projects)
 
     await editor.until(ready)
 
@@ -96,6 +96,44 @@ async def test_a_gap_that_the_manifest_does_not_know_can_still_be_named(editor: 
     plan = await editor.command("osmosis.preview", {"uri": name, "node": "model.quayside.dim_unheard_of"})
 
     assert plan["gaps"]
+
+
+# Files that nothing can be done in
+
+
+@pytest.mark.parametrize("scope", ["generateFile", "generateProject"])
+async def test_a_file_outside_of_all_projects_is_not_sent_to_dbt_parse(editor: Editor, tmp_path: Path, scope: str):
+    (tmp_path / "x.yml").write_text("models: []\n", "utf-8")
+    name = editor.open(tmp_path / "x.yml")
+
+    why = await refused(editor, f"osmosis.{scope}", {"uri": name})
+
+    assert "x.yml belongs to no dbt project: neither" in why
+    assert "dbt parse" not in why
+
+
+@pytest.mark.parametrize("scope", ["generateFile", "generateProject"])
+async def test_a_project_without_a_manifest_is(editor: Editor, demo: Path, scope: str):
+    (demo / "target/manifest.json").unlink()
+    name = editor.open(demo / RIDERS)
+    await loaded(editor, demo, "without manifest")
+
+    why = await refused(editor, f"osmosis.{scope}", {"uri": name})
+
+    assert "manifest" in why
+    assert "dbt parse" in why
+    assert "no schema file" not in why
+
+
+async def test_another_file_of_a_project_is_told_from_a_schema_file(editor: Editor, demo: Path):
+    editor.open(demo / RIDERS)
+    await loaded(editor, demo)
+
+    why = await refused(editor, "osmosis.generateFile", {"uri": uri(demo / "dbt_project.yml")})
+
+    assert "dbt_project.yml is no schema file of the dbt project" in why
+    assert "dbt parse" not in why
+    assert "is no file on disk" in await refused(editor, "osmosis.generateFile", {"uri": "untitled:1"})
 
 
 # Code actions

@@ -365,7 +365,7 @@ async def test_wrong_arguments_are_answered_with_what_is_wrong(editor: Editor, d
 
     for command, argument, words in [
         ("osmosis.propose", {"uri": name, "scope": "all"}, "The command's argument is not understood"),
-        ("osmosis.propose", {"uri": uri(tmp_path / "x.yml")}, "is no schema file of a dbt project"),
+        ("osmosis.propose", {"uri": uri(tmp_path / "x.yml")}, "belongs to no dbt project"),
         ("osmosis.applyTexts", {}, "The command's argument is not understood"),
         (
             "osmosis.applyTexts",

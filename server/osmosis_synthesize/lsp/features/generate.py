@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 from lsprotocol import types
 
+from osmosis_synthesize.discovery import PROJECT_FILE
 from osmosis_synthesize.document import Document
 from osmosis_synthesize.document.model import Problem
 from osmosis_synthesize.engine.model import Author, Gap, NodeOutcome, PlannedCall, Proposal, Spent, Unfilled, Waiting
-from osmosis_synthesize.errors import DocumentSyntaxError, UsageError
+from osmosis_synthesize.errors import DocumentSyntaxError, ProjectError, UsageError
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.edits import apply, record
@@ -24,7 +25,7 @@ from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import cost_of, count, filled_by
-from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Ready, Way, is_schema_file
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Broken, Ready, Way, is_schema_file
 from osmosis_synthesize.project import Project, Request
 
 Scope = Literal["column", "model", "file", "project"]
@@ -65,8 +66,8 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
     """The project as it is now, and the gaps that a target means.
 
     Raises:
-        UsageError: the file is no schema file of a project that could be loaded, the manifest does not know the node, or
-            none is named where one is needed.
+        UsageError: the file is no schema file of a project that is loaded, the manifest does not know the node, or none is
+            named where one is needed.
         DocumentSyntaxError: the file cannot be read as it is.
     """
     path = convert.path_of(target.uri)
@@ -94,12 +95,33 @@ def _check_node(project: Project, gaps: Sequence[Gap], scope: Scope, node: str |
         raise UsageError(f"The manifest does not know the node {node!r}.", hint="If it is no slip, run `dbt parse`.")
 
 
+def _loaded(session: Session, path: Path) -> Ready:
+    """The project of a file, with its manifest.
+
+    Raises:
+        UsageError: it has none, or that is not loaded, or could not be; why.
+    """
+    member = session.workspace.member_of(path)
+    if member is None:
+        raise UsageError(
+            f"{path} belongs to no dbt project: neither its folder nor any folder above it has a {PROJECT_FILE}.",
+            hint="Choose a file of a dbt project.",
+        )
+    match member.state:
+        case Ready(has_manifest=True) as ready:
+            return ready
+        case Ready(problem=ProjectError() as error) | Broken(error):
+            raise UsageError(error.message, hint=error.hint)
+        case _:
+            raise UsageError(
+                f"The dbt project {member.root} is not loaded yet.",
+                hint="Open one of its files, and try again in a moment.",
+            )
+
+
 async def _of_project(session: Session, path: Path, *, whole: bool) -> tuple[Project, list[Gap]]:
     """All gaps of the project that a file belongs to, or those of the nodes that the file defines."""
-    member = session.workspace.member_of(path)
-    if member is None or not isinstance(member.state, Ready) or not member.state.has_manifest:
-        raise UsageError(f"{path} belongs to no dbt project that is loaded.")
-    project = session.refreshed(member.state.project)
+    project = session.refreshed(_loaded(session, path).project)
     if not whole:
         return project, list(await session.worker.do(lambda: gaps_of_model(project, path)))
     survey = await session.worker.do(lambda: project.survey(Request(whole_project=True)))
@@ -113,17 +135,13 @@ async def _of_schema_file(session: Session, uri: str) -> tuple[Project, list[Gap
         _check_readable(reading.text.path, reading.document, reading.problems)
         return session.refreshed(reading.project), list(reading.gaps)
     path = convert.path_of(uri)
-    member = session.workspace.member_of(path) if path is not None and session.texts.get(uri) is None else None
-    ready = member.state if member is not None else None
-    if (
-        path is None
-        or not isinstance(ready, Ready)
-        or not ready.has_manifest
-        or not is_schema_file(ready.project, path)
-    ):
+    if path is None:
+        raise UsageError(f"{uri} is no file on disk.", hint="Save it in a dbt project first.")
+    ready = _loaded(session, path)
+    if not is_schema_file(ready.project, path):
         raise UsageError(
-            f"{uri} is no schema file of a dbt project whose manifest could be read.",
-            hint="Run `dbt parse` if there is no manifest yet.",
+            f"{path} is no schema file of the dbt project {ready.project.root}.",
+            hint="Choose a .yml file below one of its model, seed, snapshot or other resource paths.",
         )
     project = session.refreshed(ready.project)
     gaps = list((await session.worker.do(lambda: project.survey(Request((path,))))).gaps)
