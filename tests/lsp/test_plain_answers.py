@@ -147,3 +147,28 @@ async def test_an_action_that_is_not_ours_stays_as_it_is(shared: Editor, data: o
 
     assert (found.title, found.edit, as_dict(found.data)) == ("Somebody else's", None, data)
     no_internal_error(shared)
+
+
+# While a text is no YAML
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_hover_still_tells_of_what_is_not_being_typed_in(editor: Editor, demo: Path, whole: bool):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    place = editor.place(name, "rider_name")
+    if whole:
+        start, text = 0, editor.texts[name]
+        before, _, behind = text.rpartition("columns:")
+        editor.replace(name, start, len(text), f"{before}columns: [{behind}")
+    else:
+        start = editor.texts[name].rindex("columns:") + len("columns:")
+        editor.replace(name, start, start, " [")
+    assert [one.code for one in await editor.diagnostics(name)][:1] == ["unreadable"]
+
+    params = types.HoverParams(types.TextDocumentIdentifier(name), place)
+    found = await editor.client.text_document_hover_async(params)
+
+    assert found is not None
+    assert isinstance(found.contents, types.MarkupContent)
+    assert "Name as the rider entered it." in found.contents.value

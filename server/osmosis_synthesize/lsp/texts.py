@@ -49,12 +49,40 @@ class OpenText:
             if change.start is not None and change.end is not None:
                 start, end = lines.offset(change.start, encoding), lines.offset(change.end, encoding)
                 span = Span(start, max(start, end))
-            text = lines.text[: span.start] + change.text + lines.text[span.end :]
-            lines = lines.edited(span, text)
-            edits.append(TextEdit(span, change.text))
+            edit = TextEdit(span, change.text)
+            if len(span) == len(lines.text):
+                edit = _narrowed(edit, lines.text)
+            text = lines.text[: edit.span.start] + edit.new_text + lines.text[edit.span.end :]
+            lines = lines.edited(edit.span, text)
+            edits.append(edit)
         new = OpenText(self.uri, self.path, self.language, version, lines.text)
         new.__dict__["lines"] = lines
         return new, edits
+
+
+def _narrowed(edit: TextEdit, old: str) -> TextEdit:
+    """A new text for the whole of ``old``, as an edit of the lines that differ: some clients send nothing but whole texts.
+
+    Without it all of the file would count as edited, and nothing that was known of it would be left.
+    """
+    new = edit.new_text
+    start = old.rfind("\n", 0, _common(old, new)) + 1
+    same = _common(old[start:][::-1], new[start:][::-1])
+    line = old.find("\n", len(old) - same)
+    same = len(old) - line - 1 if line >= 0 else 0
+    return TextEdit(Span(start, len(old) - same), new[start : len(new) - same])
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with in common. By halves, since that compares stretches instead of characters."""
+    known, most = 0, min(len(one), len(other))
+    while known < most:
+        middle = (known + most + 1) // 2
+        if one[known:middle] == other[known:middle]:
+            known = middle
+        else:
+            most = middle - 1
+    return known
 
 
 class Texts:
