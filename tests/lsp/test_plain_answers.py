@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from lsp_editor import Editor, as_dict, uri
+from lsp_editor import Editor, as_dict, server_environment, uri
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -172,3 +172,23 @@ async def test_hover_still_tells_of_what_is_not_being_typed_in(editor: Editor, d
     assert found is not None
     assert isinstance(found.contents, types.MarkupContent)
     assert "Name as the rider entered it." in found.contents.value
+
+
+# Arguments
+
+
+async def test_null_is_no_argument(tmp_path: Path):
+    editor = Editor()
+    asked: list[str] = []
+
+    def answer(params: types.ShowMessageRequestParams) -> None:  # the user closes the question
+        asked.append(params.message)
+
+    editor.client.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)(answer)
+    await editor.start(server_environment(tmp_path / "cache"))
+    assert await editor.command("osmosis.spend", None) == []
+    assert await editor.command("osmosis.cancelAll", None) == 0
+    assert as_dict(await editor.command("osmosis.chooseProvider", None)) == {"provider": None, "model": None}
+    assert len(asked) == 1
+    assert "`uri`" in await refused(editor, "osmosis.generateFile", None)
+    assert await editor.stop() == 0

@@ -87,8 +87,10 @@ class Protocol(LanguageServerProtocol):
         commands: dict[str, Command] = self._features.commands
         if params.command not in commands:
             raise JsonRpcInvalidParams(f"There is no command {params.command!r}.")
+        arguments = list(params.arguments or ())
         try:
-            return await commands[params.command](list(params.arguments or ()))
+            # Some clients say so where they have no argument to give.
+            return await commands[params.command]([] if arguments == [None] else arguments)
         except OsmosisError as error:
             raise RequestFailed(str(error)) from error
 
