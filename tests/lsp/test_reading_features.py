@@ -268,5 +268,5 @@ async def test_what_was_spent_is_listed_and_the_cache_can_be_cleared(editor: Edi
 async def test_a_wrong_argument_is_answered_with_what_is_wrong(editor: Editor):
     with pytest.raises(Exception, match="The command's argument is not understood"):
         await editor.command("osmosis.generateModel", {"uri": 7})
-    with pytest.raises(Exception, match="is no schema file"):
+    with pytest.raises(Exception, match="belongs to no dbt project"):
         await editor.command("osmosis.generateModel", {"uri": "file:///nowhere.yml"})
