@@ -171,7 +171,7 @@ async def test_cancel_all_stops_it_however_it_takes_it(parser: Editor, project: 
 
     result = as_dict(await asyncio.wait_for(command, PATIENCE))
     assert (result["exitCode"], result["problem"]) == (None, "It was stopped.")
-    assert not any(map(is_alive, pids))
+    await parser.until(lambda: not any(map(is_alive, pids)))
     assert (await parser.status())["running"] == 0
     (project / "stand_in.py").write_text("print('again')", "utf-8")
     assert (await parse(parser, uri(project)))["tail"] == ["again"]
