@@ -98,9 +98,8 @@ async def _state(path: Path, batch: Pending, project: Project) -> str:
     return f"{batch.name}: {batch.author}, {ago}, {state.status}, {state.answered:,} of {count(len(batch.requests), 'request')} answered"
 
 
-def fetch(options: argparse.Namespace, store: Store) -> bool:
-    """``collect``, as far as the cache; a run that calls nobody then writes. ``False`` if a batch is still under way."""
-    ended = True
+def fetch(options: argparse.Namespace, store: Store) -> None:
+    """``collect``, as far as the cache; a run that calls nobody then writes."""
     found = False
     for project, _ in requests(options):
         for path, batch in _kept(store).all():
@@ -112,12 +111,10 @@ def fetch(options: argparse.Namespace, store: Store) -> bool:
                 continue
             _require_same(batch, project)
             done = asyncio.run(_collect(path, batch, project, store))
-            ended = ended and done.state.ended
             for line in _collected(batch, done):
                 print(line, file=sys.stderr)
     if not found:
         print("No batch is under way.", file=sys.stderr)
-    return ended
 
 
 async def _collect(path: Path, batch: Pending, project: Project, store: Store) -> Collected:

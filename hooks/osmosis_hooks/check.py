@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmosis_hooks.findings import Finding, emit
-from osmosis_hooks.markdown import add_to_job_page, of_check, write_report
-from osmosis_hooks.output import quoted, recorded_texts
+from osmosis_hooks.markdown import add_to_job_page, of_check
+from osmosis_hooks.output import quoted, recorded_texts, write_report
 from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap

@@ -56,18 +56,6 @@ def of_check(survey: Survey, findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_report(path: Path, text: str) -> None:
-    """Write a report.
-
-    Raises:
-        WriteError: the file cannot be written.
-    """
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise WriteError(f"The report {path} was not written: {error.strerror or error}.", path=path) from error
-
-
 def add_to_job_page(text: str) -> None:
     """Add a summary to the page of the job that this is part of, if it is one of GitHub's.
 

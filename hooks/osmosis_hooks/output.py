@@ -83,6 +83,15 @@ def write_json(path: Path, report: Mapping[str, Any]) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
+    write_report(path, text)
+
+
+def write_report(path: Path, text: str) -> None:
+    """Write a report to a file.
+
+    Raises:
+        WriteError: the file cannot be written.
+    """
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

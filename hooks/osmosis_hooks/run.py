@@ -13,8 +13,8 @@ from typing import TextIO
 
 from osmosis_hooks.findings import Finding, emit, is_machine_read
 from osmosis_hooks.limit import TimeLimit, TimeUp
-from osmosis_hooks.markdown import add_to_job_page, of_run, write_report
-from osmosis_hooks.output import count, quoted, unified_diff
+from osmosis_hooks.markdown import add_to_job_page, of_run
+from osmosis_hooks.output import count, quoted, unified_diff, write_report
 from osmosis_hooks.parsing import dbt_parse
 from osmosis_hooks.progress import progress_of
 from osmosis_hooks.scope import gaps_of, is_complete, requests

@@ -218,10 +218,7 @@ class Caller:
             price = self.price
             cost = price.cost(reply.usage) * share if price is not None else None
             row = self._entry(purpose, reply.usage, cost, outcome=_OUTCOMES[reply.finish])
-            if reply.text.strip() and reply.finish != "refusal":
-                claim.fulfil(reply, row, prompt_version=PROMPT_VERSION)
-            else:
-                self._books.ledger.record(row)
+            self._enter(row, reply, claim)
         return True
 
     def open(self) -> Provider:
@@ -350,12 +347,16 @@ class Caller:
         price = self.price
         cost = price.cost(reply.usage) if price is not None else None
         row = entry(reply.usage, cost, _OUTCOMES[reply.finish])
+        self._enter(row, reply, claim)
+        reservation.settle(cost)
+        return Answer(reply, cached=False, spent=Spent(calls=1, usage=reply.usage, cost=cost))
+
+    def _enter(self, row: Entry, reply: Reply, claim: Claim | None) -> None:
+        """Enter a reply in the ledger, and keep it if it says something."""
         if claim is not None and reply.text.strip() and reply.finish != "refusal":
             claim.fulfil(reply, row, prompt_version=PROMPT_VERSION)
         else:
             self._books.ledger.record(row)
-        reservation.settle(cost)
-        return Answer(reply, cached=False, spent=Spent(calls=1, usage=reply.usage, cost=cost))
 
     @cached_property
     def price(self) -> Price | None:
