@@ -88,6 +88,17 @@ def table(
     return Table(name, properties, sql, tuple(of), kind, file, description, version, tuple(tests), fields)
 
 
+RAW = table("raw.purchases", {"id": "Number of the order."}, description="Orders of the shop.", file="models/raw.yml")
+ORDERS = table(
+    "orders",
+    {"order_id": None, "total": None},
+    sql="select id as order_id, id + 1 as total from purchases",
+    of=["raw.purchases"],
+    description="Orders.",
+)
+"""Two gaps: `order_id` can be inherited from :data:`RAW`, `total` is computed."""
+
+
 def build(
     folder: Path,
     *tables: Table,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from osmosis_hooks.output import count, usd
+from osmosis_hooks.output import count, tell_notes, usd
 from osmosis_hooks.progress import duration
 from osmosis_hooks.scope import gaps_of, requests
 from osmosis_synthesize.batches import Collected, Kept, Pending, Submission, collect, submit
@@ -26,8 +26,7 @@ def hand_in(options: argparse.Namespace, store: Store) -> int:
     """``submit``: exit code 0, whether or not there was anything to ask."""
     for project, request in requests(options):
         done = asyncio.run(_submit(project, request, store, options))
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         for line in _submitted(done, project):
             print(line)
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from osmosis_hooks.findings import Finding, emit
 from osmosis_hooks.markdown import add_to_job_page, of_check
-from osmosis_hooks.output import quoted, recorded_texts, write_report
+from osmosis_hooks.output import quoted, recorded_texts, tell_notes, write_report
 from osmosis_hooks.scope import recorded, requests
 from osmosis_synthesize.engine.gaps import Survey
 from osmosis_synthesize.engine.model import Gap
@@ -34,8 +34,7 @@ def _reviewed(options: argparse.Namespace) -> int:
     unreadable = False
     for project, texts in recorded(options):
         found += [one for one in texts if one.wants_review]
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         unreadable = unreadable or project.unreadable
     emit([_unreviewed(one) for one in found], options, lambda: recorded_texts(found))
     return 2 if unreadable else int(bool(found))
@@ -53,8 +52,7 @@ def _consistency(options: argparse.Namespace) -> int:
     for project, request in requests(options):
         project.catch_up(request)
         found += project.differences(request)
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         unreadable = unreadable or project.unreadable
     findings = [
         Finding("contradiction", own.file, own.line, own.character, str(own.column), contradiction(one))
@@ -108,8 +106,7 @@ def _gaps(options: argparse.Namespace) -> int:
         long += project.too_long(request, with_manifest=needed)
         gaps += found.gaps
         slots += found.slots
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         unreadable = unreadable or project.unreadable
     survey = Survey(tuple(gaps), slots)
     findings = [Finding("gap", gap.file, gap.line, gap.character, gap.label, message(gap)) for gap in survey.gaps]

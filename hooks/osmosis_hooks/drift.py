@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from osmosis_hooks.findings import Finding, emit
-from osmosis_hooks.output import plain
+from osmosis_hooks.output import plain, tell_notes
 from osmosis_hooks.scope import recorded
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ def main(options: argparse.Namespace) -> int:
     unreadable = False
     for project, texts in recorded(options, manifest=True):
         found += project.drifted(texts)
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         unreadable = unreadable or project.unreadable
     drifted = [one for one in found if one.changes]
     findings = [

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections import Counter
 
-from osmosis_hooks.output import count, usd
+from osmosis_hooks.output import count, tell_notes, usd
 from osmosis_hooks.run import mode_of
 from osmosis_hooks.scope import gaps_of, requests
 from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall, Proposal, Upstream
@@ -23,8 +23,7 @@ def main(options: argparse.Namespace) -> int:
             caller = project.caller(store, mode=mode_of(options))
             gaps = gaps_of(project, request, upstream=options.upstream)
             plan = asyncio.run(project.plan(gaps, caller))
-            for note in dict.fromkeys(project.notes):
-                print(note, file=sys.stderr)
+            tell_notes(project.notes)
             if plan.calls and (problem := caller.problem()) is not None:
                 print(f"As things are, a run could make no call. {problem}", file=sys.stderr)
             said = lines(plan)

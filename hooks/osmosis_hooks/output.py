@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -71,6 +71,12 @@ def plain(text: Recorded) -> dict[str, Any]:
         "at": text.record.at,
         "reviewed": text.record.reviewed,
     }
+
+
+def tell_notes(notes: Iterable[str]) -> None:
+    """Say on standard error what the user should know, each thing once."""
+    for note in dict.fromkeys(notes):
+        print(note, file=sys.stderr)
 
 
 def write_json(path: Path, report: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from osmosis_hooks.findings import Finding, emit, is_machine_read
-from osmosis_hooks.output import count, quoted, recorded_texts
+from osmosis_hooks.output import count, quoted, recorded_texts, tell_notes
 from osmosis_hooks.scope import recorded
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ def main(options: argparse.Namespace) -> int:
             accepted += project.accept(texts)
             if options.all and not options.select:
                 project.forget_gone()
-        for note in dict.fromkeys(project.notes):
-            print(note, file=sys.stderr)
+        tell_notes(project.notes)
         unreadable = unreadable or project.unreadable
     findings = [
         Finding("unreviewed", one.file, one.line, one.character, one.label, f"{one.label}: {quoted(one.text)}")

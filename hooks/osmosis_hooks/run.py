@@ -14,7 +14,7 @@ from typing import TextIO
 from osmosis_hooks.findings import Finding, emit, is_machine_read
 from osmosis_hooks.limit import TimeLimit, TimeUp
 from osmosis_hooks.markdown import add_to_job_page, of_run
-from osmosis_hooks.output import count, quoted, unified_diff, write_report
+from osmosis_hooks.output import count, quoted, tell_notes, unified_diff, write_report
 from osmosis_hooks.parsing import dbt_parse
 from osmosis_hooks.progress import progress_of
 from osmosis_hooks.scope import gaps_of, is_complete, requests
@@ -216,8 +216,7 @@ def tell(
     """What was filled from where, what was not and why (``listed``), what went wrong, and the sum (``ended``)."""
     if listed:
         _list(project, outcomes, out)
-    for note in dict.fromkeys([*project.notes, *map(str, project.unwritten)]):
-        print(note, file=sys.stderr)
+    tell_notes([*project.notes, *map(str, project.unwritten)])
     if ended:
         print(summary(outcomes) if outcomes or project.seen else "Nothing to describe was found.", file=out)
 

@@ -17,18 +17,10 @@ import pytest
 from osmosis_hooks.cli import main
 from osmosis_synthesize import __version__
 from servers import FakeLLMServer, failing, wrong_key
-from small_projects import SCHEMA, Table, build, table
+from small_projects import ORDERS, RAW, SCHEMA, Table, build, table
 
 REPORT = json.loads((files("osmosis_synthesize") / "report.schema.json").read_text("utf-8"))
 
-RAW = table("raw.purchases", {"id": "Number of the order."}, description="Orders of the shop.", file="models/raw.yml")
-ORDERS = table(
-    "orders",
-    {"order_id": None, "total": None},
-    sql="select id as order_id, id + 1 as total from purchases",
-    of=["raw.purchases"],
-    description="Orders.",
-)
 FULL = table("full", {"id": "Number."}, sql="select 1 as id", description="Full.", file="models/full.yml")
 
 

@@ -14,18 +14,10 @@ from typing import Any
 import pytest
 
 from servers import FakeLLMServer, failing, hang
-from small_projects import SCHEMA, build, table
+from small_projects import ORDERS, RAW, SCHEMA, build, table
 
 Call = Callable[..., Any]
 
-RAW = table("raw.purchases", {"id": "Number of the order."}, description="Orders of the shop.", file="models/raw.yml")
-ORDERS = table(
-    "orders",
-    {"order_id": None, "total": None},
-    sql="select id as order_id, id + 1 as total from purchases",
-    of=["raw.purchases"],
-    description="Orders.",
-)
 COMPLETE = table("full", {"id": "Number."}, sql="select 1 as id", description="Full.", file="models/full.yml")
 
 

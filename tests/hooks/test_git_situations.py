@@ -13,18 +13,10 @@ import pytest
 from git_repositories import Done, Repository, Tools
 from osmosis_hooks.cli import main
 from servers import FakeLLMServer
-from small_projects import SCHEMA, build, table
+from small_projects import ORDERS, RAW, SCHEMA, build
 
 pytestmark = pytest.mark.xdist_group("pre-commit")
 
-RAW = table("raw.purchases", {"id": "Number of the order."}, description="Orders of the shop.", file="models/raw.yml")
-ORDERS = table(
-    "orders",
-    {"order_id": None, "total": None},
-    sql="select id as order_id, id + 1 as total from purchases",
-    of=["raw.purchases"],
-    description="Orders.",
-)
 INHERITED = '        description: "Number of the order."'
 PROVEN = '        description: "Computed as `id + 1`."'
 GENERATED = '        description: "Made up for tests: total."'

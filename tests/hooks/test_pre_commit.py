@@ -12,19 +12,11 @@ import yaml
 
 from git_repositories import PROGRAMS, ROOT, Repository, Tools
 from servers import FakeLLMServer
-from small_projects import SCHEMA, build, table
+from small_projects import ORDERS, RAW, SCHEMA, build
 
 pytestmark = pytest.mark.xdist_group("pre-commit")  # the environments of the hooks are made once
 
 PRE_COMMIT = PROGRAMS / "pre-commit"
-RAW = table("raw.purchases", {"id": "Number of the order."}, description="Orders of the shop.", file="models/raw.yml")
-ORDERS = table(
-    "orders",
-    {"order_id": None, "total": None},
-    sql="select id as order_id, id + 1 as total from purchases",
-    of=["raw.purchases"],
-    description="Orders.",
-)
 
 
 @pytest.fixture
