@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from osmosis_synthesize.engine.reading import LONGEST_REPLY, read_reply
@@ -206,6 +206,7 @@ _NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,10}", fullmatch=True)
 
 @settings(max_examples=150, deadline=None)
 @given(columns=st.dictionaries(_NAMES, _TEXTS, max_size=5), table=_TEXTS, ascii_only=st.booleans())
+@example(columns={"a": "Between <think> and </think>."}, table="</think>", ascii_only=False)
 def test_every_sound_reply_is_read_exactly(columns: dict[str, str], table: str, *, ascii_only: bool) -> None:
     sound = {"description": table, "columns": [{"name": name, "description": text} for name, text in columns.items()]}
 

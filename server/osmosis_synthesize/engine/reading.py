@@ -26,6 +26,8 @@ _NAME_KEYS: Final = frozenset({"name", "column", "column_name"})
 _TEXT_KEYS: Final = frozenset({"description", "desc", "text"})
 _TABLE_KEYS: Final = frozenset({"description", "table_description", "model_description"})
 
+_AROUND: Final = "\ufeff \t\r\n"
+
 _REFUSAL: Final = re.compile(
     r"\W{0,3}(?:(?:i['’]m|i am|we['’]re) (?:very |really )?(?:sorry|unable|not able)|sorry\b|i (?:can['’]?t|cannot|can not|won['’]t)\b"
     r"|as an ai\b|unfortunately,? i\b|i apologi[sz]e\b)",
@@ -76,9 +78,11 @@ def read_reply(text: str, *, columns: Sequence[str], table: bool) -> Reading:
 
 def _after_thoughts(text: str) -> tuple[str, bool]:
     """What follows the thoughts that some models put before their answer, and whether the thoughts never end."""
-    before, mark, after = text.rpartition("</think>")
-    answer = (after if mark else before + after).strip("\ufeff \t\r\n")
-    return answer, not mark and answer.startswith("<think>")
+    whole = text.strip(_AROUND)
+    if whole.startswith(("{", "[", "`")):
+        return whole, False  # nothing was thought aloud: a mark in here belongs to a description
+    _, mark, after = whole.rpartition("</think>")
+    return (after.strip(_AROUND), False) if mark else (whole, whole.startswith("<think>"))
 
 
 def _problem(answer: str, *, cut_off: bool) -> str:
