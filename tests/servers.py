@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
 import struct
 import threading
@@ -214,6 +215,12 @@ class FakeLLMServer:
     def dripping(self) -> bool:
         """Whether what requests get is dripped."""
         return self._always is not None and self._always.behaviour == "drip"
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether a client has closed a connection on which it still had something to come."""
+        with self._lock:
+            return any(_is_closed(connection) for connection in self._connections)
 
     def drip(self) -> None:
         with self._changed:
@@ -521,6 +528,15 @@ def _reply(
         },
     }
     return reply, (asked, said)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has closed it; nothing is taken from what it has sent."""
+    readable, _, _ = select.select([connection], [], [], 0)
+    try:
+        return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
 
 
 def _shut(connection: socket.socket) -> None:

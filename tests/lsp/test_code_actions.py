@@ -22,6 +22,16 @@ def titled(actions: list[types.CodeAction], words: str) -> types.CodeAction:
     return found[0]
 
 
+async def loaded(editor: Editor, project: Path) -> None:
+    """Until the server has read a project."""
+
+    async def ready() -> bool:
+        projects = (await editor.status())["projects"]
+        return any((one["root"], one["state"]) == (str(project), "ready") for one in projects)
+
+    await editor.until(ready)
+
+
 async def test_a_description_is_inherited_at_once_and_for_free(editor: Editor, demo: Path, llm: FakeLLMServer):
     name = editor.open(demo / RIDERS)
     await editor.planned(name)
@@ -258,7 +268,7 @@ async def test_fixing_all_inherits_everything_and_asks_nothing(editor: Editor, d
     before = editor.texts[name]
     await editor.command("osmosis.generateFile", {"uri": name})
     editor.replace(name, 0, len(editor.texts[name]), before)
-    await editor.diagnosed(name, lambda found: any("answered by" in item.message for item in found))
+    await editor.diagnosed(name, lambda found: sum("answered by" in item.message for item in found) == 5)
     asked = len(llm.requests)
 
     (action,) = await editor.actions(name, types.Position(0, 0), only=["source.fixAll.osmosis"])
@@ -271,6 +281,20 @@ async def test_fixing_all_inherits_everything_and_asks_nothing(editor: Editor, d
     assert len(llm.requests) == asked
     titles = [one.title for one in await editor.actions(name, types.Position(0, 0))]
     assert titles == ["Generate all 5 in this file, for free"]
+
+
+async def test_fixing_all_right_after_typing_leaves_out_nothing(editor: Editor, demo: Path, llm: FakeLLMServer):
+    whole = (demo / RIDERS).read_text("utf-8")
+    name = editor.open(demo / RIDERS, "version: 2\n")
+    await loaded(editor, demo)
+
+    editor.replace(name, 0, len(editor.texts[name]), whole)
+    (action,) = await editor.actions(name, types.Position(0, 0), only=["source.fixAll"])
+    assert action.title == "Inherit 5 descriptions in this file"
+    await choose(editor, action)
+
+    assert editor.texts[name].count("description:") == whole.count("description:") + 5
+    assert llm.requests == []
 
 
 async def test_a_selection_can_be_generated_alone(editor: Editor, demo: Path, llm: FakeLLMServer):

@@ -176,6 +176,7 @@ async def test_a_model_that_runs_here_is_really_stopped(editor: Editor, demo: Pa
     editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("local-1"))
     with pytest.raises(Exception, match="is canceled"):
         await asyncio.wait_for(request, PATIENCE)
+    await editor.until(lambda: llm.hung_up)  # while its answer was still held back
     gate.opened.set()
 
     assert await text_of(asked(editor, name, "local-2")) == f"'{gate.says}: lifetime_value.'"

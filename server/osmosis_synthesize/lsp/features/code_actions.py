@@ -8,7 +8,7 @@ so that it is recorded as such once it is in place, and only then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final, TypeGuard
 
@@ -92,6 +92,8 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
     view = await views.look_at(session, params.text_document.uri, params.range)
     if view is None:
         return []
+    if only is not None and _is_wanted(FIX_ALL, only) and any(gap not in view.ways for gap in view.ids):
+        view = replace(view, ways=await _all_ways(session, view) or view.ways)
     looked = _Looked()
     if _is_wanted(QUICK_FIX, only) or _is_wanted(REWRITE, only):
         invoked = params.context.trigger_kind == types.CodeActionTriggerKind.Invoked
@@ -140,6 +142,7 @@ async def _texts(session: Session, wanted: Later) -> tuple[Project, list[tuple[G
             texts = [(by_id[item.node, item.column], item.text) for item in wanted.texts if _key(item) in by_id]
             return project, [*texts]
         case Inherit():
+            ways = await _completed(session, project, gaps, ways)
             proposals = ((gap, ways.get(gap.id)) for gap in gaps)
             return project, [(gap, way.text) for gap, way in proposals if _is_inherited(way)]
         case Columns():
@@ -159,6 +162,23 @@ async def _gaps(session: Session, uri: str) -> tuple[Project, Sequence[Gap], Map
         return project, gaps, member.ways.get(text.path, {})
     reading = await session.read(uri)
     return (reading.project, reading.gaps, reading.ways) if reading is not None else None
+
+
+async def _all_ways(session: Session, view: View) -> Mapping[GapId, Way] | None:
+    """How all gaps of a document would be filled; ``None`` if it is none any more of which that could be said."""
+    found = await _gaps(session, view.uri)
+    return await _completed(session, *found) if found is not None else None
+
+
+async def _completed(
+    session: Session, project: Project, gaps: Sequence[Gap], ways: Mapping[GapId, Way]
+) -> Mapping[GapId, Way]:
+    """How all of the gaps would be filled: whoever saves right after typing is not told of what is not known yet."""
+    new = [gap for gap in gaps if gap.id not in ways]
+    if not new:
+        return ways
+    now = session.refreshed(project)
+    return {**ways, **await session.worker.do(lambda: plan_now(session, now, new))}
 
 
 def _missing(project: Project, unique_id: str) -> list[tuple[Gap, str | None]]:
