@@ -47,10 +47,15 @@ export function installEditor(extension: string): Editor {
 export function installChromium(): string {
   if (!fs.existsSync(CHROMIUM)) {
     const options = { stdio: "inherit", env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" } } as const;
-    const sudo = process.getuid?.() === 0 ? [] : ["sudo", "-E"];
-    for (const command of ["apt-get update -qq", "apt-get install -y -qq --no-install-recommends chromium"]) {
-      const [program = "", ...args] = [...sudo, ...command.split(" ")];
-      execFileSync(program, args, options);
+    const sudo = process.getuid?.() === 0 ? [] : ["sudo", "--non-interactive", "--preserve-env=DEBIAN_FRONTEND"];
+    try {
+      for (const command of ["apt-get update -qq", "apt-get install -y -qq --no-install-recommends chromium"]) {
+        const [program = "", ...args] = [...sudo, ...command.split(" ")];
+        execFileSync(program, args, options);
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`The editor's tests need ${CHROMIUM}, and it cannot be installed here (${reason}). Install Debian's package chromium.`);
     }
   }
   return CHROMIUM;
