@@ -114,7 +114,8 @@ def test_what_is_kept_is_what_would_be_found(
             ]
             assert gap in reading.gaps_on(gap.line - 1, gap.line - 1)
         assert sheet.draw(reading) == Sheet(say, "utf-16").draw(fresh)
-        assert isinstance(json.loads(f"[{','.join(sheet.draw(reading))}]"), list)
+        assert isinstance(json.loads(f"[{sheet.draw(reading)}]"), list)
+        assert sheet.draw(reading) is sheet.draw(reading)
 
 
 def test_only_what_was_typed_in_is_looked_at_again(project: Project) -> None:

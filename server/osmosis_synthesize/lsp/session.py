@@ -121,8 +121,8 @@ class Session:
         uri: str,
         feature: str,
         make: Callable[[Session, Reading, EntrySurvey, Sequence[Way | None]], Iterable[Item]],
-    ) -> tuple[Reading, list[str]] | None:
-        """What a feature says of each entry of an open schema file as it is now: JSON, separated by commas."""
+    ) -> tuple[Reading, str] | None:
+        """What a feature says of the entries of an open schema file as it is now: JSON, separated by commas."""
         while (reading := await self.read(uri)) is not None:
             sheet = self._sheets.get((uri, feature))
             if sheet is None:

@@ -33,6 +33,8 @@ class Told(NamedTuple):
     """JSON, separated by commas."""
     result_id: str
     """Another one each time that these change."""
+    made_of: tuple[object, ...]
+    """As long as these are the very same, so is the rest."""
 
 
 Make = Callable[[Reading, EntrySurvey, Sequence[Way | None]], Iterable[Item]]
@@ -52,11 +54,21 @@ class _Template(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
+    """What is said of one entry."""
+
     survey: EntrySurvey
     ways: Sequence[Way | None]
     template: _Template
     line: int
     """On which the entry begins."""
+    text: str
+
+
+class _Whole(NamedTuple):
+    """What is said of all entries, and of which reading and ways it was made."""
+
+    reading: Reading
+    ways: object
     text: str
 
 
@@ -68,16 +80,19 @@ class Sheet:
         self._make: Final = make
         self._encoding: Final[PositionEncoding] = encoding
         self._drawn: dict[int, _Drawn] = {}
-        self._ways: object = None
+        self._last: _Whole | None = None
 
     def new(self, reading: Reading) -> int:
         """How many entries nothing has been made of yet."""
         return sum(id(survey) not in self._drawn for survey, _ in reading.entries)
 
-    def draw(self, reading: Reading) -> list[str]:
-        """The items of each entry that has some, separated by commas."""
-        lines, ways, before = reading.document.lines, reading.ways, self._drawn
-        same_ways = self._ways is ways
+    def draw(self, reading: Reading) -> str:
+        """The items of all entries, separated by commas; the very same text as long as nothing has changed."""
+        ways, last = reading.ways, self._last
+        if last is not None and last.reading is reading and last.ways is ways:
+            return last.text
+        lines, before = reading.document.lines, self._drawn
+        same_ways = last is not None and last.ways is ways
         drawn: dict[int, _Drawn] = {}
         for survey, moved in reading.entries:
             known = before.get(id(survey))
@@ -88,8 +103,9 @@ class Sheet:
                 if known.line != line:
                     known = _Drawn(survey, known.ways, known.template, line, known.template.at(line))
             drawn[id(survey)] = known
-        self._drawn, self._ways = drawn, ways
-        return [entry.text for entry in drawn.values() if entry.text]
+        text = ",".join([entry.text for entry in drawn.values() if entry.text])
+        self._drawn, self._last = drawn, _Whole(reading, ways, text)
+        return text
 
     def _draw(self, reading: Reading, survey: EntrySurvey, moved: int) -> _Drawn:
         lines = reading.document.lines

@@ -29,7 +29,7 @@ async def lenses(session: Session, params: types.CodeLensParams) -> object:
     drawn = await session.draw(params.text_document.uri, "code lens", _of_entry)
     if drawn is None or drawn[0].document.broken:
         return []
-    return Json(("[", ",".join(drawn[1]), "]"))
+    return Json(("[", drawn[1], "]"))
 
 
 def _of_entry(_: Session, reading: Reading, survey: EntrySurvey, ways: Sequence[Way | None]) -> Iterator[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -50,7 +51,8 @@ async def publish(session: Session, uri: str) -> None:
     """
     before = session.told.get(uri)
     told = await diagnose(session, uri)
-    if told is not before and session.texts.get(uri) is not None:
+    known = before.result_id if before is not None else None
+    if (told.result_id if told is not None else None) != known and session.texts.get(uri) is not None:
         _send(session, uri, told.items if told is not None else _NOTHING)
 
 
@@ -72,11 +74,14 @@ async def diagnose(session: Session, uri: str) -> Told | None:
         session.told.pop(uri, None)
         return None
     reading, of_entries = drawn
-    of_all = [msgspec.json.encode(item).decode() for item in _of_document(session, reading)]
-    items = ",".join([*of_all, *of_entries])
+    made_of = reading, of_entries, reading.member.stale.get(reading.text.path)
     told = session.told.get(uri)
-    if told is None or told.items != items:
-        told = session.told[uri] = Told(items, str(next(_NUMBERS)))
+    if told is not None and all(map(operator.is_, told.made_of, made_of)):
+        return told
+    of_all = [msgspec.json.encode(item).decode() for item in _of_document(session, reading)]
+    items = ",".join([*of_all, of_entries]) if of_entries else ",".join(of_all)
+    result_id = told.result_id if told is not None and told.items == items else str(next(_NUMBERS))
+    told = session.told[uri] = Told(items, result_id, made_of)
     return told
 
 
