@@ -108,7 +108,7 @@ def test_what_is_kept_is_what_would_be_found(
         assert reading.gaps == found.gaps
         assert list(reading.ids) == [gap.id for gap in found.gaps]
         for gap in found.gaps:
-            assert gap in reading.gaps_of(gap.key)
+            assert gap.id in reading.ids_of(gap.key)
             assert reading.gap(gap.key, gap.column) in [
                 one for one in found.gaps if one.id == gap.id or one.key == gap.key
             ]

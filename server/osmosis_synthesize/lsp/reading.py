@@ -53,9 +53,9 @@ class Reading:
         """All of them, in the order of the file. In a large one that takes a while."""
         return tuple(gap for number in range(len(self.entries)) for gap in self._gaps_in(number))
 
-    def gaps_of(self, key: EntryKey) -> Sequence[Gap]:
-        """The gaps of one entry; a model's own are not those of its versions."""
-        return [gap for number in self._by_key.get(key, ()) for gap in self._gaps_in(number)]
+    def ids_of(self, key: EntryKey) -> Sequence[GapId]:
+        """Which gaps one entry has; a model's own are not those of its versions."""
+        return [gap for number in self._by_key.get(key, ()) for gap in self.entries[number][0].ids]
 
     def gap(self, key: EntryKey, column: str | None) -> Gap | None:
         """The gap of an entry or of one of its columns, by name."""
@@ -71,11 +71,11 @@ class Reading:
         lines = self.document.lines
         start, end = lines.line_span(first).start, lines.line_span(last).end
         return [
-            gap
-            for number, (survey, moved) in enumerate(self.entries)
+            gap_at(slot.shifted(moved), survey.entry.key, unique_id, self.document, self.text.path)
+            for survey, moved in self.entries
             if survey.entry.span.start + moved <= end and start <= survey.entry.span.end + moved
-            for gap in self._gaps_in(number)
-            if first <= gap.line - 1 <= last
+            for unique_id, slot in survey.missing
+            if start <= slot.name_span.start + moved <= end
         ]
 
     def ways_of(self, survey: EntrySurvey) -> Sequence[Way | None]:

@@ -256,7 +256,7 @@ class _Offers:
         if len(selected) == 1:
             yield from self._one(selected[0])
         elif selected:
-            yield from self._several(selected)
+            yield from self._several([gap.id for gap in selected])
         yield from self._described()
         yield from self._entry()
         if self.view.is_schema_file and self.view.ids:
@@ -284,7 +284,7 @@ class _Offers:
             title = f"Generate description for `{name}`"
             yield types.CodeAction(title, kind=QUICK_FIX, disabled=types.CodeActionDisabled(way.reason))
 
-    def _several(self, gaps: Sequence[Gap]) -> Iterator[types.CodeAction]:
+    def _several(self, gaps: Sequence[GapId]) -> Iterator[types.CodeAction]:
         inherited = self._inherited(gaps)
         if inherited:
             yield self._free(f"Inherit {count(len(inherited), 'selected description')}", inherited)
@@ -325,7 +325,7 @@ class _Offers:
 
     def _entry(self) -> Iterator[types.CodeAction]:
         gaps, home = self.view.beside, self.view.home
-        name = str(home.entry.key) if home is not None else str(gaps[0].key) if gaps else ""
+        name = str(home.entry.key) if home is not None else self.view.label
         if len(gaps) > 1 or (gaps and not self.view.is_schema_file):
             inherited = self._inherited(gaps)
             if inherited:
@@ -333,8 +333,8 @@ class _Offers:
                 yield self._free(title, inherited, kind=REWRITE)
             if len(inherited) < len(gaps):
                 title = f"Generate {count(len(gaps), 'description')} for `{name}`{self._price(gaps)}"
-                if len({gap.unique_id for gap in gaps}) == 1:
-                    target = Target(self.view.uri, gaps[0].unique_id)
+                if len({unique_id for unique_id, _ in gaps}) == 1:
+                    target = Target(self.view.uri, gaps[0][0])
                     yield self._paid(title, messages.GENERATE_MODEL, target, kind=REWRITE)
                 else:  # the columns of several versions of a model
                     yield self._paid(title, messages.GENERATE_FILE, self._just(gaps), kind=REWRITE)
@@ -354,23 +354,22 @@ class _Offers:
             title = f"Generate all {total} in this file{known.price}"
             yield self._paid(title, messages.GENERATE_FILE, Target(uri), kind=REWRITE)
 
-    def _just(self, gaps: Sequence[Gap]) -> Target:
-        return Target(self.view.uri, only=tuple(Named(gap.unique_id, gap.column) for gap in gaps))
+    def _just(self, gaps: Sequence[GapId]) -> Target:
+        return Target(self.view.uri, only=tuple(Named(*gap) for gap in gaps))
 
-    def _inherited(self, gaps: Sequence[Gap]) -> list[Proposal]:
-        return [way for gap in gaps if _is_inherited(way := self.view.ways.get(gap.id))]
+    def _inherited(self, gaps: Sequence[GapId]) -> list[Proposal]:
+        return [way for gap in gaps if _is_inherited(way := self.view.ways.get(gap))]
 
-    def _calls(self, gaps: Sequence[Gap]) -> list[PlannedCall]:
-        calls = {id(way): way for gap in gaps if isinstance(way := self.view.ways.get(gap.id), PlannedCall)}
+    def _calls(self, gaps: Sequence[GapId]) -> list[PlannedCall]:
+        calls = {id(way): way for gap in gaps if isinstance(way := self.view.ways.get(gap), PlannedCall)}
         return list(calls.values())
 
-    def _price(self, gaps: Sequence[Gap]) -> str:
+    def _price(self, gaps: Sequence[GapId]) -> str:
         """What the calls cost; where the outlook has them for other gaps too, calls for fewer cost no more than they."""
         calls = self._calls(gaps)
-        ids = {gap.id for gap in gaps}
-        alone = all(gap.id in ids for call in calls for gap in call.gaps)
+        alone = {gap.id for call in calls for gap in call.gaps} <= set(gaps)
         if not calls:
-            known = any(isinstance(self.view.ways.get(gap.id), Proposal) for gap in gaps)
+            known = any(isinstance(self.view.ways.get(gap), Proposal) for gap in gaps)
             return ", for free" if known else ""
         cost = cost_of(calls)
         return f", {'at most ' if cost and not alone else ''}{money(cost)}"

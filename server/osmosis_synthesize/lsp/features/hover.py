@@ -54,7 +54,7 @@ class _Subject:
     spot: Spot | None
     """Where its description stands, or would stand; ``None`` for a column that no entry lists."""
     gap: Gap | None
-    beside: Sequence[Gap]
+    beside: Sequence[GapId]
     """The gaps of the whole entry."""
     ways: Mapping[GapId, Way]
 
@@ -81,7 +81,7 @@ async def hover(session: Session, params: types.HoverParams) -> types.Hover | No
         return None
     gap = reading.gap(slot.key, slot.column)
     spot = Spot(node, reading.text.path, reading.document, slot)
-    subject = _Subject(reading.project, node, slot.column, spot, gap, reading.gaps_of(entry.key), reading.ways)
+    subject = _Subject(reading.project, node, slot.column, spot, gap, reading.ids_of(entry.key), reading.ways)
     return await _shown(session, subject, slot.name_span if on_name else slot.span, lines)
 
 
@@ -127,7 +127,7 @@ def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
 def _on_node(subject: _Subject, markup: _Markup) -> Iterator[str]:
     gaps, node = subject.beside, subject.node
     yield f"{markup.title(short_name(node.unique_id))} · {node.config.get('materialized') or node.resource_type}"
-    known = summed(way for gap in gaps if (way := subject.ways.get(gap.id)) is not None)
+    known = summed(way for gap in gaps if (way := subject.ways.get(gap)) is not None)
     yield f"{count(len(gaps), 'gap')}{f': {known}' if known else ''}" if gaps else "Everything is described."
 
 

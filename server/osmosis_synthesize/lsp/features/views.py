@@ -101,8 +101,10 @@ class View:
     ways: Mapping[GapId, Way]
     selected: Sequence[Gap]
     """Those in the selection, or at the cursor."""
-    beside: Sequence[Gap]
+    beside: Sequence[GapId]
     """Those of the entry at the place, the selected ones among them."""
+    label: str
+    """What that entry is called; empty where there is none."""
     home: Home | None
     """That entry, if the manifest knows it."""
     spot: Spot | None
@@ -155,7 +157,8 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
         reading.ids,
         reading.ways,
         selected,
-        [gap for key in keys for gap in reading.gaps_of(key)],
+        [gap for key in keys for gap in reading.ids_of(key)],
+        str(keys[0]) if keys else "",
         home,
         spot,
         spots,
@@ -187,13 +190,15 @@ async def _in_node_file(session: Session, text: OpenText, place: types.Range) ->
     gaps = member.models.get(text.path, ())
     selected = [gap for gap in gaps if gap.column is not None and fold(gap.column) in names]
     ways = member.ways.get(text.path, {})
+    ids = [gap.id for gap in gaps]
     return View(
         text.uri,
         project,
-        [gap.id for gap in gaps],
+        ids,
         ways,
         selected,
-        gaps,
+        ids,
+        str(gaps[0].key) if gaps else "",
         home,
         spot,
         spots,
