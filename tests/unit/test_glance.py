@@ -145,11 +145,40 @@ def test_a_glance_never_says_what_the_parser_would_not(edits: list[tuple[int, in
     assert glance is None or glance == by_the_parser(text)
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from(SCHEMA.splitlines(keepends=True)), max_size=12).map("".join))
+ITEMS = [
+    f"{blanks}- name: {name}\n{blanks}  description: {text}\n{more}"
+    for blanks in ("", "  ", "      ")
+    for name, text, more in (
+        ("x", "What it is, and where it comes from in the end", ""),
+        ("y", "'No.'", f"{blanks}  data_type: date\n"),
+        ("z", "x", "\n"),
+        ("z", '"[to do, or not to do: that is the question here]"', f"{blanks}    goes on\n"),
+        ("x", "To do", ""),
+    )
+]
+
+
+LINES = st.sampled_from(SCHEMA.splitlines(keepends=True))
+COLUMNS = "models:\n  - name: m\n    description: >\n      M.\n    columns:\n"
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.builds("".join, st.lists(LINES | st.sampled_from([*ITEMS, COLUMNS, "models:\n"]), max_size=9)))
+@example("models:\n" + ITEMS[5] + "    columns:\n" + ITEMS[10] + ITEMS[11] + ITEMS[5])
+@example("models:\n" + ITEMS[0] + "\n\n    and more\n")
+@example(COLUMNS.replace("M.", "M:\n" + ITEMS[10]) + ITEMS[10] + ITEMS[11])
+@example(COLUMNS + ITEMS[10] + ITEMS[10])
+@example(COLUMNS + ITEMS[11] + ITEMS[14])
+@example(COLUMNS + ITEMS[11].replace(": y", ": NULL"))
 def test_nor_of_lines_in_any_order(text: str) -> None:
     glance = described_slots(text)
     assert glance is None or glance == by_the_parser(text)
+
+
+def test_items_of_a_name_and_a_text_are_told_at_a_glance() -> None:
+    column = "      - name: w\n        description: |\n          W.\n"
+    text = COLUMNS + column + ITEMS[10] + ITEMS[11] + "\n" + ITEMS[5]
+    assert described_slots(text) == by_the_parser(text) == 5
 
 
 def test_is_plain_tells_mappings_in_block_form() -> None:

@@ -36,11 +36,31 @@ _LONGEST: Final = 1000
 
 _LONGEST_PLACEHOLDER: Final = max(map(len, DEFAULT_PLACEHOLDERS))
 
-# Neither a tab nor one of the line breaks that YAML has and others have not; and nothing that YAML refuses.
-_ODD: Final = re.compile(r"[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BEHIND_PLACEHOLDERS: Final = " .!?:;,"
+"""The ASCII that may follow a placeholder."""
 
-_LINE: Final = re.compile(r"(?m)^( *)(- +)?(?:([A-Za-z_+][\w.+-]*):(?: +([\w(][^:#\n]*))?|(.*))$")
-"""Blanks, dash, key and the value that is certainly plain text; or blanks, dash and the rest of a line."""
+# Tabs, the line breaks that YAML has and others have not, and what YAML refuses. (What is fine, as a set, takes ten times
+# as long to compile.)
+_ODD: Final = re.compile(r"[\x00-\t\v-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+_LINES: Final = re.compile(
+    r"""(?mx) ^(\ *)
+    (?:
+        -\ name:\ ([A-Za-z_]\w*)\n
+        \1\ \ description:\ ([\w(][^:#\n]*|"[^"\\\n]*"|'[^'\n]*')\n
+        (?:\1\ \ data_type:\ [\w(][^:#\n]*\n)?
+        (?!(?:\ *\n)*\1\ )
+    |
+        (-\ +)?
+        (?:
+            ([A-Za-z_+][\w.+-]*): (?:\ +([\w(][^:#\n]*))?
+        |
+            (.*)
+        )$
+    )"""
+)
+"""One of three: an item that is no more than a name and a text (and a type), as most columns are: its blanks, its name and its
+text; or a line's blanks, dash, key and the value that is certainly plain text; or its blanks, dash and what else stands there."""
 
 _PAIR: Final = re.compile(r"([A-Za-z_+][\w.+-]*):(?: +(.*))?")
 
@@ -119,8 +139,11 @@ class _Glance:
 
     def read(self, text: str) -> int:
         frames = self.frames
-        for number, (blanks, dash, plain_key, plain, remainder) in enumerate(_LINE.findall(text)):
+        for number, (blanks, name, described, dash, plain_key, plain, remainder) in enumerate(_LINES.findall(text)):
             indent = len(blanks)
+            if name:
+                self.item(indent, name, described)
+                continue
             key, rest = plain_key, remainder
             if self.goes_on:
                 if indent > frames[-1].indent or not (dash or key or rest):
@@ -162,6 +185,21 @@ class _Glance:
         elif is_pair or content[0] == "#" or _TEXT.fullmatch(content) is None:
             raise _Unplain
         self.texts.append(content)
+
+    def item(self, indent: int, name: str, described: str) -> None:
+        """A whole item of a list."""
+        self.end_text()
+        if self.pending is not None or self.frames[-1].indent != indent:
+            self.open_item(indent)
+        items = self.frames[-1]
+        if items.names is None or name.lower() == "null":
+            raise _Unplain
+        if items.role in {"columns", "entries"}:
+            _demand_description(described if described[0] not in "'\"" else described[1:-1])
+            if items.role == "columns" and name in items.names:
+                raise _Unplain
+            items.names.add(name)
+            self.slots += 1
 
     def open_item(self, indent: int) -> None:
         """Come to the list whose next item begins at ``indent``."""
@@ -244,9 +282,7 @@ class _Glance:
         if text[:1] in {"[", "{", "~", ""} and not quoted:
             raise _Unplain
         if self.key == "description":
-            is_text = _LONGEST_PLACEHOLDER < len(text) <= _LONGEST and text[-1].isalnum() and "  " not in text
-            if not is_text and (len(text) > _LONGEST or is_placeholder(text)):
-                raise _Unplain
+            _demand_description(text)
             frame.described = True
         elif len(self.texts) != 1 or not text or (text.lower() == "null" and not quoted):
             raise _Unplain
@@ -269,6 +305,15 @@ class _Glance:
                     raise _Unplain
                 names.add(frame.name)
             self.slots += frame.role != "source"
+
+
+def _demand_description(text: str) -> None:
+    """Raise unless this is a real description that is short enough."""
+    if len(text) > _LONGEST:
+        raise _Unplain
+    is_long = len(text.rstrip(_BEHIND_PLACEHOLDERS)) > _LONGEST_PLACEHOLDER
+    if not (is_long and "  " not in text and text.isascii()) and is_placeholder(text):
+        raise _Unplain
 
 
 def _value(rest: str) -> str | None:
