@@ -135,6 +135,8 @@ class FakeLLMServer:
         self.output_tokens = 0
         self.describe: Callable[[str], str] = made_up
         """The description of a column (or, for an empty name, of the table)."""
+        self.before_piece: Callable[[int], object] = lambda _: None
+        """Done before each piece, counted from 0, of an answer that comes in pieces."""
         self.first_request = threading.Event()
         self.closing = threading.Event()
         self._script: deque[Fault] = deque()
@@ -221,6 +223,13 @@ class FakeLLMServer:
         """Whether a client has closed a connection on which it still had something to come."""
         with self._lock:
             return any(_is_closed(connection) for connection in self._connections)
+
+    def wait_for_hang_up(self) -> bool:
+        """Until that is so, for a minute at most."""
+        until = time.monotonic() + 60
+        while not self.hung_up and time.monotonic() < until:
+            self.closing.wait(0.02)
+        return self.hung_up
 
     def drip(self) -> None:
         with self._changed:
@@ -339,6 +348,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         text = fault.text if fault.text is not None else self._describe(recorded)
         payload, usage = _reply(protocol, recorded, text, fault.finish, fake)
+        if recorded.body.get("stream"):
+            if fault.behaviour == "answer":
+                fake.count(usage)
+            self._stream(fault, pieces_of(protocol, payload, recorded.body), ndjson=protocol == "ollama")
+            return
         body = json.dumps(payload)
         if fault.behaviour != "answer":
             self._misbehave(fault, body.encode())
@@ -376,6 +390,28 @@ class _Handler(BaseHTTPRequestHandler):
             # Closing with a lingering time of 0 sends a reset instead of an orderly end.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
+
+    def _stream(self, fault: Fault, pieces: list[str], *, ndjson: bool) -> None:
+        """An answer in pieces; one that is cut off ends behind half of them."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-ndjson" if ndjson else "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number, piece in enumerate(pieces):
+            if fault.behaviour in {"cut off", "reset"} and number == len(pieces) // 2:
+                self.close_connection = True
+                if fault.behaviour == "cut off":
+                    break  # in good order, as from a proxy that has had enough
+                return
+            self.server.fake.before_piece(number)
+            if number == len(pieces) - 1:
+                self._leave()
+            self._chunk(piece.encode())
+        self._chunk(b"")
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.flush()
 
     def _send(
         self, status: int, headers: dict[str, str], body: str, *, content_type: str = "application/json"
@@ -537,6 +573,53 @@ def _is_closed(connection: socket.socket) -> bool:
         return bool(readable) and connection.recv(1, socket.MSG_PEEK) == b""
     except OSError:
         return True
+
+
+def pieces_of(protocol: Protocol, payload: dict[str, Any], body: dict[str, Any]) -> list[str]:
+    """What a whole answer says, in the pieces in which it would have come."""
+
+    def cut(text: str) -> list[str]:
+        return [text[at : at + 7] for at in range(0, len(text), 7)]
+
+    if protocol == "ollama":
+        said = payload["message"]["content"]
+        events = [{"message": {"role": "assistant", "content": piece}, "done": False} for piece in cut(said)]
+        return [json.dumps(event) + "\n" for event in [*events, payload | {"message": {"content": ""}}]]
+    if protocol == "anthropic":
+        usage = payload["usage"]
+        begun = payload | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
+        said = "".join(part["text"] for part in payload["content"])
+        named = [
+            {"type": "message_start", "message": begun},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "ping"},
+            *(
+                {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
+                for piece in cut(said)
+            ),
+            {"type": "content_block_stop", "index": 0},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": payload["stop_reason"], "stop_sequence": None},
+                "usage": {"input_tokens": None, "output_tokens": usage["output_tokens"]},
+            },
+            {"type": "message_stop"},
+        ]
+        return [f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n" for event in named]
+    (choice,) = payload["choices"]
+    name = "refusal" if choice["message"]["refusal"] else "content"
+    deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": ""}, None)]
+    deltas += [({name: piece}, None) for piece in cut(choice["message"][name])]
+    deltas.append(({}, choice["finish_reason"]))
+    common = {"id": payload["id"], "object": "chat.completion.chunk", "model": payload["model"]}
+    chunks = [
+        common | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}], "usage": None}
+        for delta, finish in deltas
+    ]
+    if body.get("stream_options", {}).get("include_usage"):
+        chunks.append(common | {"choices": [], "usage": payload["usage"]})
+    lines = [json.dumps(chunk, ensure_ascii=False) for chunk in chunks]
+    return [": a comment\n\n", *(f"data: {line}\n\n" for line in lines), "data: [DONE]\n\n"]
 
 
 def _shut(connection: socket.socket) -> None:

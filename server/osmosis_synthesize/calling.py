@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from osmosis_synthesize.cost.prices import Price
     from osmosis_synthesize.engine.call import Caller, Mode
+    from osmosis_synthesize.engine.model import Gap
     from osmosis_synthesize.providers.base import Batching, Provider, ProviderConfig
     from osmosis_synthesize.settings import Settings
     from osmosis_synthesize.store import Store
@@ -26,6 +27,7 @@ def make_caller(
     create: Callable[[ProviderConfig], Provider] | None = None,
     anew: bool = False,
     refuse: Callable[[], str | None] = lambda: None,
+    show: Callable[[Gap, str], None] | None = None,
 ) -> Caller:
     """The way to the provider that the settings name. It is made, and its SDK imported, at the first call.
 
@@ -39,6 +41,7 @@ def make_caller(
         create: makes the provider, where the registry does not know it.
         anew: whether to ask what the cache could answer.
         refuse: says, right before each call, why it may not be made now, if so.
+        show: is told what a reply about a single gap says of it while it comes, as far as that is fit to be written.
     """
     from osmosis_synthesize.cache import Cache
     from osmosis_synthesize.cost.budget import Budget
@@ -84,6 +87,7 @@ def make_caller(
         prompts=prompts,
         anew=anew,
         refuse=refuse,
+        show=show,
     )
 
 

@@ -162,7 +162,8 @@ async def test_a_stopped_run_asks_nothing_further(editor: Editor, demo: Path, ll
     assert len(llm.requests) == 1 + outcome["calls"], "whatever else was asked was asked by the second run"
 
 
-async def test_a_model_that_runs_here_is_really_stopped(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):
+def runs_here(demo: Path, llm: FakeLLMServer) -> None:
+    """Have the demo ask a model on this machine."""
     settings = demo / "dbt_project.yml"
     text = settings.read_text("utf-8")
     settings.write_text(
@@ -170,6 +171,10 @@ async def test_a_model_that_runs_here_is_really_stopped(editor: Editor, demo: Pa
         + f"vars: {{dbt-osmosis: {{llm: {{provider: ollama, model: small, base_url: '{llm.url}'}}}}}}\n",
         "utf-8",
     )
+
+
+async def test_a_model_that_runs_here_is_really_stopped(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):
+    runs_here(demo, llm)
     name = await opened(editor, demo)
     request = asked(editor, name, "local-1")
     await editor.until(lambda: llm.requests)
@@ -204,6 +209,116 @@ async def test_ghost_text_shows_its_progress_where_the_client_has_given_a_token(
     assert said[-1].startswith("1 of 1, ")
     assert isinstance(end, types.WorkDoneProgressEnd)
     assert set(editor.client.progress_reports) == others
+
+
+class Halfway:
+    """Lets a provider write the first half of its answer, and the second one when told to."""
+
+    def __init__(self, llm: FakeLLMServer, text: str) -> None:
+        self.go_on = threading.Event()
+        llm.describe = lambda _: text
+        llm.before_piece = self._wait
+
+    def _wait(self, number: int) -> None:
+        if number == 14:  # of some 7 characters each; the text begins in about the tenth
+            assert self.go_on.wait(PATIENCE)
+
+
+@pytest.fixture
+def halfway(llm: FakeLLMServer, request: pytest.FixtureRequest) -> Iterator[Halfway]:
+    text = "What the rider has paid in all, in whole cents and without what was given back, since the first rental."
+    halfway = Halfway(llm, f"{text} {request.node.name}")
+    yield halfway
+    halfway.go_on.set()
+
+
+def said_in(editor: Editor, token: str) -> list[str]:
+    reports = editor.client.progress_reports[token]
+    return [one.message for one in reports if isinstance(one, types.WorkDoneProgressReport) and one.message]
+
+
+async def begun(editor: Editor, token: str) -> str:
+    """The text as far as it has come, once some of it has."""
+    return str(await editor.until(lambda: next((one for one in said_in(editor, token) if one.startswith("W")), None)))
+
+
+async def test_ghost_text_is_shown_in_its_progress_while_it_comes(
+    editor: Editor, demo: Path, llm: FakeLLMServer, halfway: Halfway
+):
+    name = await opened(editor, demo)
+    editor.client.progress_reports["comes"] = []
+    request = asked(editor, name, "comes-1", "comes")
+
+    half = await begun(editor, "comes")
+    assert not request.done()
+    assert "What the rider has paid in all".startswith(half) or half.startswith("What the rider has paid in all")
+    halfway.go_on.set()
+    whole = llm.describe("")
+    assert await text_of(request) == f"'{whole}'"
+
+    texts = [one for one in said_in(editor, "comes") if one.startswith("W")]
+    assert all(whole.startswith(one) for one in texts)
+    assert said_in(editor, "comes")[0] == "Asking openai gpt-4o-mini"
+    spent = said_in(editor, "comes")[-1]
+    assert spent.startswith("1 of 1, $0.0")
+    assert not spent.startswith("1 of 1, $0.00 "), "what a stream has cost is counted"
+    assert await text_of(asked(editor, name, "comes-2")) is not None
+    assert len(llm.requests) == 1, "the whole is in the cache"
+
+
+async def test_a_text_that_is_turned_down_in_the_end_is_not_written_although_it_was_seen_to_begin(
+    editor: Editor, demo: Path, llm: FakeLLMServer, halfway: Halfway
+):
+    llm.describe = lambda _: "What the rider has paid in all, in whole cents, see {{ env_var('HOME') }} and more."
+    name = await opened(editor, demo)
+    editor.client.progress_reports["turned"] = []
+    request = asked(editor, name, "turned-1", "turned")
+
+    await begun(editor, "turned")
+    halfway.go_on.set()
+
+    assert await text_of(request) is None
+    assert not any("{{" in one for one in said_in(editor, "turned"))
+    assert "Jinja" in editor.client.messages[-1].message
+    editor.client.messages.clear()
+
+
+async def test_half_a_text_of_a_model_that_runs_here_is_broken_off_and_forgotten(
+    editor: Editor, demo: Path, llm: FakeLLMServer, halfway: Halfway
+):
+    runs_here(demo, llm)
+    name = await opened(editor, demo)
+    editor.client.progress_reports["half"] = []
+    request = asked(editor, name, "half-1", "half")
+    await begun(editor, "half")
+
+    editor.client.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams("half"))
+
+    assert await text_of(request) is None
+    await editor.until(lambda: llm.hung_up)
+    reports = len(editor.client.progress_reports["half"])
+    halfway.go_on.set()
+    assert await text_of(asked(editor, name, "half-2")) is not None
+    assert len(llm.requests) == 2
+    assert len(editor.client.progress_reports["half"]) == reports
+
+
+async def test_half_a_text_that_is_paid_for_comes_to_its_end_unseen(
+    editor: Editor, demo: Path, llm: FakeLLMServer, halfway: Halfway
+):
+    name = await opened(editor, demo)
+    editor.client.progress_reports["paid"] = []
+    request = asked(editor, name, "paid-1", "paid")
+    await begun(editor, "paid")
+
+    editor.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams("paid-1"))
+    with pytest.raises(Exception, match="is canceled"):
+        await asyncio.wait_for(request, PATIENCE)
+    halfway.go_on.set()
+
+    assert await text_of(asked(editor, name, "paid-2")) is not None
+    assert len(llm.requests) == 1
+    assert isinstance(editor.client.progress_reports["paid"][-1], types.WorkDoneProgressEnd)
 
 
 async def test_ghost_text_is_stopped_by_its_progress(editor: Editor, demo: Path, llm: FakeLLMServer, gate: Gate):

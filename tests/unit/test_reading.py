@@ -233,10 +233,29 @@ def test_no_half_text_is_ever_taken_from_a_reply_that_was_cut_off(cut: int) -> N
     assert reading.cut_off == (0 < cut < len(GOOD))
 
 
+@settings(max_examples=150, deadline=None)
+@given(text=_TEXTS, data=st.data(), ascii_only=st.booleans())
+@example(text="C:\\u12 🦦", data=None, ascii_only=True)
+def test_of_a_reply_that_still_comes_each_text_is_known_as_far_as_it_goes(
+    text: str, data: st.DataObject | None, *, ascii_only: bool
+) -> None:
+    text = _sound(text)
+    items = [{"name": "status", "description": "Before."}, {"name": "id", "description": text}]
+    whole = json.dumps({"columns": items}, ensure_ascii=ascii_only)
+    cuts = [data.draw(st.integers(0, len(whole)))] if data is not None else range(len(whole) + 1)
+    for cut in cuts:
+        reading = read_reply(whole[:cut], columns=["id", "status"], table=False, unfinished=True)
+
+        assert text.startswith(reading.columns.get("id", ""))
+        assert "Before.".startswith(reading.columns.get("status", ""))
+        assert cut < len(whole) or reading.columns == {"id": text, "status": "Before."}
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="{}[]\"'`“”\\:,;/*#\n abn1.…<>", max_size=200) | st.text(max_size=200))
 def test_no_reply_is_an_error(reply: str) -> None:
     read_reply(reply, columns=["a", "b"], table=True)
+    read_reply(reply, columns=["a", "b"], table=True, unfinished=True)
 
 
 HOSTILE: dict[str, Any] = {

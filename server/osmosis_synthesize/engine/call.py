@@ -18,7 +18,7 @@ from osmosis_synthesize.cost.budget import Budget, Reservation
 from osmosis_synthesize.cost.ledger import Entry, Ledger, Outcome
 from osmosis_synthesize.cost.prices import Price
 from osmosis_synthesize.cost.tokens import TokenEstimate, TokenEstimator
-from osmosis_synthesize.engine.model import Author, Spent
+from osmosis_synthesize.engine.model import Author, Gap, Spent
 from osmosis_synthesize.engine.prompts import PROMPT_VERSION
 from osmosis_synthesize.errors import (
     BudgetExceeded,
@@ -30,7 +30,7 @@ from osmosis_synthesize.errors import (
     ProviderTimeout,
     UsageError,
 )
-from osmosis_synthesize.providers.base import Provider, Reply, Request, Stoppable, Usage
+from osmosis_synthesize.providers.base import Hear, Provider, Reply, Request, Stoppable, Streaming, Usage
 
 Mode = Literal["call", "offline", "dry-run", "inherit-only"]
 """``offline``: only what needs no network. ``dry-run``: the cache answers, a provider is not called.
@@ -111,6 +111,7 @@ class Caller:
         prompts: Path | None = None,
         anew: bool = False,
         refuse: Callable[[], str | None] = lambda: None,
+        show: Callable[[Gap, str], None] | None = None,
     ) -> None:
         """Nothing is opened or imported until the first call.
 
@@ -126,8 +127,10 @@ class Caller:
             prompts: a folder for copies of what is sent and what comes back; nothing is written elsewhere.
             anew: whether to ask what the cache could answer; the new reply takes the old one's place.
             refuse: says, right before each call, why it may not be made now, if so.
+            show: is told what a reply about a single gap says of it while it comes, as far as that is fit to be written.
         """
         self.author = author
+        self.show = show
         self.deterministic = deterministic
         self.concurrency = concurrency
         self._create = create
@@ -181,10 +184,13 @@ class Caller:
         cost = price.cost(Usage(estimate.expected, expected_output))
         return Quote(estimate.expected, expected_output, cost, self._upper_bound(estimate, request))
 
-    async def ask(self, request: Request, purpose: Purpose) -> Answer | Declined:
-        """The reply to a request: from the cache, or from the provider if that is allowed and affordable."""
+    async def ask(self, request: Request, purpose: Purpose, *, hear: Hear | None = None) -> Answer | Declined:
+        """The reply to a request: from the cache, or from the provider if that is allowed and affordable.
+
+        A provider is heard while it answers, if it can be.
+        """
         if self._cache is None or self._mode == "inherit-only":
-            return self.declines() or await self._call(request, purpose, None)
+            return self.declines() or await self._call(request, purpose, None, hear)
         key = self.key_of(request)
         found = self._cache.get(key, newer_than=self._newer_than)
         if found is None:
@@ -192,7 +198,7 @@ class Caller:
                 return declined
             async with self._cache.claim(key, newer_than=self._newer_than) as claim:
                 if claim.reply is None:
-                    return await self._call(request, purpose, claim)
+                    return await self._call(request, purpose, claim, hear)
                 found = claim.reply
         self._books.ledger.record(self._entry(purpose, Usage(), Decimal(0), cache_hit=True))
         return Answer(found.reply, cached=True, spent=Spent(cached_calls=1))
@@ -260,7 +266,9 @@ class Caller:
         if self._provider is not None:
             await self._provider.aclose()
 
-    async def _call(self, request: Request, purpose: Purpose, claim: Claim | None) -> Answer | Declined:
+    async def _call(
+        self, request: Request, purpose: Purpose, claim: Claim | None, hear: Hear | None
+    ) -> Answer | Declined:
         async with self._slots:
             if self._hopeless is not None:
                 return _failed(self._hopeless)
@@ -275,7 +283,7 @@ class Caller:
                     try:
                         if self._stopped:
                             return _STOPPED
-                        return await self._pay(provider, request, purpose, claim, reservation, estimate)
+                        return await self._pay(provider, request, purpose, claim, hear, reservation, estimate)
                     finally:
                         reservation.release()
                         self._let_go()
@@ -319,6 +327,7 @@ class Caller:
         request: Request,
         purpose: Purpose,
         claim: Claim | None,
+        hear: Hear | None,
         reservation: Reservation,
         estimate: TokenEstimate,
     ) -> Answer:
@@ -331,7 +340,10 @@ class Caller:
             )
 
         try:
-            reply = await provider.complete(request)
+            if hear is not None and isinstance(provider, Streaming):
+                reply = await provider.stream(request, hear)
+            else:
+                reply = await provider.complete(request)
         except BaseException as error:
             # Cancelled or broken off, it may have been paid for: what was reserved then counts as spent.
             cancelled = not isinstance(error, ProviderError)

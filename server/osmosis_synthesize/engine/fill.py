@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from osmosis_synthesize.engine.call import Answer, Caller, Declined, Purpose
 from osmosis_synthesize.engine.model import Author, Gap, Proposal, Spent, Unfilled
@@ -41,7 +43,8 @@ async def fill(work: Work, asking: Asking, gaps: Sequence[Gap], caller: Caller, 
         todo, again = groups.popleft()
         purpose = Purpose(todo[0].unique_id, tuple(gap.column or "" for gap in todo))
         request = build(asking.context, todo, work.style)
-        answer = caller.recall(request) if planning else await caller.ask(request, purpose)
+        hear = Listener(todo[0], work, caller.show) if caller.show is not None and len(todo) == 1 else None
+        answer = caller.recall(request) if planning else await caller.ask(request, purpose, hear=hear)
         if answer is None:
             filled.unasked += todo
             continue
@@ -76,10 +79,41 @@ def _further(todo: list[Gap], missing: list[Gap], *, again: bool, cut_off: bool)
     return [(missing, True)] if not again or (cut_off and len(missing) < len(todo)) else []
 
 
-def read_gaps(reply: Reply, gaps: Sequence[Gap]) -> Reading:
-    """What a reply says about these gaps."""
+class Listener:
+    """Shows what a reply says about one gap while it comes; judged as the whole will be, and not kept."""
+
+    EVERY: Final = 0.1
+    """Seconds between two looks: a token comes every few milliseconds, and each look reads all that has come."""
+    LONGEST: Final = 20_000
+    """Characters; what comes after is not looked at until all of it is there."""
+
+    def __init__(self, gap: Gap, work: Work, show: Callable[[Gap, str], None]) -> None:
+        self._gap: Final = gap
+        self._work: Final = work
+        self._show: Final = show
+        self._pieces: Final = list[str]()
+        self._length = 0
+        self._next = 0.0
+
+    def __call__(self, piece: str) -> None:
+        """Another piece of the reply has come."""
+        self._pieces.append(piece)
+        self._length += len(piece)
+        now = time.monotonic()
+        if now < self._next or self._length > self.LONGEST:
+            return
+        text = text_for(self._gap, read_gaps(Reply("".join(self._pieces)), [self._gap], unfinished=True))
+        verdict = judge(self._gap, text, self._work.placeholders, self._work.style.limit) if text else None
+        if isinstance(verdict, Fit):
+            self._next = now + self.EVERY
+            self._show(self._gap, verdict.text)
+
+
+def read_gaps(reply: Reply, gaps: Sequence[Gap], *, unfinished: bool = False) -> Reading:
+    """What a reply says about these gaps; of one that is ``unfinished`` also the text that has only begun."""
     columns = [gap.column for gap in gaps if gap.column is not None]
-    return read_reply(reply.text, columns=columns, table=any(gap.column is None for gap in gaps))
+    table = any(gap.column is None for gap in gaps)
+    return read_reply(reply.text, columns=columns, table=table, unfinished=unfinished)
 
 
 def text_for(gap: Gap, reading: Reading) -> str | None:

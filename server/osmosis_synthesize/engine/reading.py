@@ -53,14 +53,15 @@ class Reading:
     """Why nothing could be read, for people; ``None`` where something was."""
 
 
-def read_reply(text: str, *, columns: Sequence[str], table: bool) -> Reading:
+def read_reply(text: str, *, columns: Sequence[str], table: bool, unfinished: bool = False) -> Reading:
     """Read ``text`` as the answer to a question about ``columns`` and, if ``table``, the table itself.
 
     Column names match without regard to case and quotes, unless two that were asked for differ in nothing else. Of
-    two texts for the same column the first counts.
+    two texts for the same column the first counts. Of a reply that is ``unfinished``, and still comes, the text in the middle
+    of which it ends counts as far as it goes.
     """
     answer, thinking = _after_thoughts(text[:LONGEST_REPLY])
-    harvest = _Harvest(columns, table=table)
+    harvest = _Harvest(columns, table=table, unfinished=unfinished)
     complete = harvest.gather(answer)
     if harvest.is_empty and '\\"' in answer:
         # JSON that was escaped as if it stood inside a string, but does not
@@ -117,11 +118,12 @@ _Value: TypeAlias = "str | list[_Value] | _Object | None"
 class _Harvest:
     """Collects texts from values of any shape."""
 
-    def __init__(self, columns: Sequence[str], *, table: bool) -> None:
+    def __init__(self, columns: Sequence[str], *, table: bool, unfinished: bool) -> None:
         self.found: dict[str, str] = {}
         self.table: str | None = None
         self.unexpected: dict[str, None] = {}
         self._table_asked = table
+        self._unfinished = unfinished
         self._exact = {_bare(name): name for name in columns}
         self._folded: dict[str, str | None] = {}
         for bare, name in self._exact.items():
@@ -134,7 +136,7 @@ class _Harvest:
 
     def gather(self, text: str, *, restarts: int = 4) -> bool:
         """Take what ``text`` holds; gives whether all of its values are complete."""
-        reader = _Reader(text)
+        reader = _Reader(text, unfinished=self._unfinished)
         for value in reader.values():
             self._value(value, depth=0)
         if self.is_empty and (likely := _LIKELY.search(text, 1)) is not None and restarts:
@@ -259,6 +261,8 @@ _LITERAL: Final = re.compile(
     r"(?:true|false|null|none|nan|undefined|\.\.\.|…|-?infinity|[-+]?\.?\d[\d.eE+_-]*)?\Z", re.IGNORECASE
 )
 _HEX: Final = re.compile(r"[0-9a-fA-F]{4}")
+_LONGEST_CODE: Final = 10
+"""Characters behind a ``\\u``, if it begins a pair."""
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 
 # What closes a string that was opened so. A quote only closes if what follows it could follow a string.
@@ -276,8 +280,9 @@ class _Reader:
     It only moves forward, so that it is linear. ``cut_off`` tells afterwards whether the text ended inside a value.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, unfinished: bool = False) -> None:
         self._text = text
+        self._unfinished = unfinished
         self._at = 0
         self._open = {"}": 0, "]": 0}
         """How many objects and lists are open, by what closes them."""
@@ -393,6 +398,15 @@ class _Reader:
         special = _SPECIAL[self._text[self._at]]
         self._at += 1
         pieces: list[str] = []
+        try:
+            return self._closed_string(special, pieces, in_object=in_object, is_key=is_key)
+        except _CutOff:
+            if not self._unfinished or is_key:
+                raise
+            self.cut_off, self._at = True, len(self._text)
+            return "".join(pieces)
+
+    def _closed_string(self, special: re.Pattern[str], pieces: list[str], *, in_object: bool, is_key: bool) -> str:
         while (stop := special.search(self._text, self._at)) is not None:
             pieces.append(self._text[self._at : stop.start()])
             self._at = stop.end()
@@ -402,6 +416,7 @@ class _Reader:
                 return "".join(pieces)
             else:
                 pieces.append(stop[0])
+        pieces.append(self._text[self._at :])
         raise _CutOff
 
     def _closes(self, *, in_object: bool) -> bool:
@@ -434,6 +449,8 @@ class _Reader:
         self._at += 1
         if character != "u":
             return _ESCAPES.get(character, character)
+        if self._unfinished and len(text) - self._at < _LONGEST_CODE:
+            raise _CutOff
         code = self._hex()
         if code is None:
             return "u"

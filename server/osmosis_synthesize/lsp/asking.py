@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
@@ -23,14 +23,20 @@ async def ask(
     session: Session, run: Run, project: Project, gaps: Sequence[Gap], progress: Progress, *, anew: bool = False
 ) -> tuple[NodeOutcome, ...]:
     """Fill the gaps, one node after the other; gives what was done until the end or until the run was stopped."""
-    if len(gaps) == 1:
+    alone = len(gaps) == 1
+    if alone:
         session.asked_alone.add((project.root, gaps[0].id))
-    caller = session.caller(project, anew=anew)
+    caller = session.caller(project, anew=anew, show=_shown(progress) if alone and progress.shown else None)
     outcomes: list[NodeOutcome] = []
     work = _collect(session, project, gaps, caller, outcomes, progress, anew=anew)
     collecting = session.jobs.start(work, name="asking")
     await run.wait_for(collecting, caller)
     return tuple(outcomes)  # what comes in later, after a stop, is for the cache alone
+
+
+def _shown(progress: Progress) -> Callable[[Gap, str], None]:
+    """Shows a text, as far as it has come, in the progress: there nobody takes it for the whole."""
+    return lambda _, text: progress.report(" ".join(text.split()))
 
 
 async def _collect(

@@ -23,6 +23,11 @@ class Progress:
         self._run: Final = run
         self._shown = shown
 
+    @property
+    def shown(self) -> bool:
+        """Whether anybody sees it."""
+        return self._shown
+
     @classmethod
     async def begin(
         cls, session: Session, run: Run, title: str, *, asked_for: bool = False, measured: bool = True

@@ -14,7 +14,7 @@ from lsprotocol import types
 
 from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.gaps import EntrySurvey
-from osmosis_synthesize.engine.model import Proposal
+from osmosis_synthesize.engine.model import Gap, Proposal
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import Abilities
 from osmosis_synthesize.lsp.configuration import Configuration
@@ -146,8 +146,13 @@ class Session:
         text = self.texts.at(path)
         return text.uri if text is not None else convert.uri_of(path)
 
-    def caller(self, project: Project, *, anew: bool = False) -> Caller:
-        """The way to the project's provider, for plans and for calls. ``anew`` asks what the cache could answer."""
+    def caller(
+        self, project: Project, *, anew: bool = False, show: Callable[[Gap, str], None] | None = None
+    ) -> Caller:
+        """The way to the project's provider, for plans and for calls. ``anew`` asks what the cache could answer.
+
+        ``show`` is told what a reply says while it comes.
+        """
         from osmosis_synthesize.calling import make_caller
 
         return make_caller(
@@ -157,6 +162,7 @@ class Session:
             create=self.provider,
             anew=anew,
             refuse=self._why_not_now,
+            show=show,
         )
 
     def provider(self, config: ProviderConfig) -> Provider:

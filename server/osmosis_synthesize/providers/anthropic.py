@@ -13,7 +13,16 @@ from osmosis_synthesize.errors import ProviderSetupError
 from osmosis_synthesize.providers import endpoint, faults
 from osmosis_synthesize.providers.base import BatchState, Finish, Message, Reply, Usage
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, json_lines, text
+from osmosis_synthesize.providers.remote import (
+    Answer,
+    RemoteProvider,
+    answer_of,
+    child,
+    count,
+    joined_texts,
+    json_lines,
+    text,
+)
 from osmosis_synthesize.providers.words import with_schema_in_words
 
 if TYPE_CHECKING:
@@ -87,12 +96,15 @@ class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
             body["extra_body"] = {"temperature": request.temperature}
         return body
 
-    async def _post(self, client: AsyncAnthropic, body: dict[str, Any]) -> Answer:
+    async def _send(self, client: AsyncAnthropic, body: dict[str, Any]) -> httpx2.Response:
         create: Any = client.messages.with_raw_response.create  # typed for literal arguments only
-        return await self._answer(create(**body))
+        return await self._response(create(**body))
 
     async def _answer(self, sending: Awaitable[Any]) -> Answer:
         """What the server says to one of the SDK's raw requests."""
+        return answer_of(await self._response(sending))
+
+    async def _response(self, sending: Awaitable[Any]) -> httpx2.Response:
         import anthropic
 
         try:
@@ -103,10 +115,16 @@ class AnthropicProvider(RemoteProvider["AsyncAnthropic"]):
             raise faults.timed_out(self._caller, self._config.timeout) from None
         except anthropic.APIConnectionError as error:
             raise faults.no_connection(self._caller, error.__cause__ or error) from None
-        return Answer(response.status_code, dict(response.headers), response.text)
+        return response
 
     def _reply(self, data: dict[str, Any]) -> Reply | None:
         return read_message(data)
+
+    def _piece(self, event: dict[str, Any]) -> str:
+        return text(child(event, "delta"), "text")
+
+    def _joined(self, events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        return joined_message(events)
 
     # Batches: https://platform.claude.com/docs/en/api/creating-message-batches
 
@@ -175,6 +193,24 @@ def _blocks(messages: Sequence[Message]) -> list[dict[str, Any]]:
     if stable:
         blocks[stable[-1]]["cache_control"] = {"type": "ephemeral"}
     return blocks
+
+
+def joined_message(events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The message whose pieces these are; ``None`` if its end is not among them.
+
+    The first event counts what was read, the last ones what was written: https://platform.claude.com/docs/en/build-with-claude/streaming.
+    """
+    if not any(event.get("type") == "message_stop" for event in events):
+        return None
+    begun = child(next((event for event in events if event.get("type") == "message_start"), events[0]), "message")
+    ends = [event for event in events if event.get("type") == "message_delta"]
+    usage = child(begun, "usage")
+    for event in ends:
+        usage = usage | {name: number for name, number in child(event, "usage").items() if number is not None}
+    said = "".join(text(child(event, "delta"), "text") for event in events)
+    stop = next((reason for event in ends if (reason := text(child(event, "delta"), "stop_reason"))), "")
+    content = [{"type": "text", "text": said}]
+    return {"type": "message", "model": text(begun, "model"), "content": content, "stop_reason": stop, "usage": usage}
 
 
 def read_message(data: dict[str, Any]) -> Reply | None:

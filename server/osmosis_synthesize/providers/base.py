@@ -5,7 +5,7 @@ Providers know nothing of dbt or YAML. The engine knows nothing of SDKs. Both kn
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -155,6 +155,19 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Give back connections. The provider is not used afterwards."""
+        ...
+
+
+Hear = Callable[[str], None]
+"""Is given each piece of a reply's text when it comes. What it has heard is as untrusted as the whole, and less complete."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """A provider whose reply can be heard while it comes."""
+
+    async def stream(self, request: Request, hear: Hear) -> Reply:
+        """Ask once, as :meth:`Provider.complete` does. Some replies still come at once, and nothing is heard of them."""
         ...
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
-Part = Literal["temperature", "max_completion_tokens", "max_tokens", "json_schema", "json_object"]
+Part = Literal["temperature", "max_completion_tokens", "max_tokens", "json_schema", "json_object", "stream"]
 
 # Words by which servers name a part when they refuse it.
 _NAMES: Final[dict[Part, re.Pattern[str]]] = {
@@ -22,6 +22,7 @@ _NAMES: Final[dict[Part, re.Pattern[str]]] = {
         r"\b(?:response_format|output_config|output_format|format|json_schema|schema|structured|grammar)\b"
     ),
     "json_object": re.compile(r"\b(?:response_format|format|json_object|json[ _]mode)\b"),
+    "stream": re.compile(r"\bstream(?:ing|_options)?\b"),
 }
 
 # A limit that is known but too high is the setting's fault, and dropping it would lift the limit silently.

@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from osmosis_synthesize.providers import faults
 from osmosis_synthesize.providers.base import Finish, Reply, Usage
-from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, joined_texts, text
+from osmosis_synthesize.providers.remote import (
+    DONE,
+    Answer,
+    RemoteProvider,
+    answer_of,
+    child,
+    count,
+    joined_texts,
+    text,
+)
 from osmosis_synthesize.providers.words import with_schema_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     import httpx2
     from openai import AsyncOpenAI
@@ -29,6 +38,7 @@ class ChatProvider(RemoteProvider["AsyncOpenAI"]):
 
     format_names: ClassVar[tuple[Part, ...]] = ("json_schema", "json_object")
     expected: ClassVar[str] = "chat completion"
+    streamed: ClassVar[dict[str, Any]] = {"stream": True, "stream_options": {"include_usage": True}}
 
     async def _close_client(self, client: AsyncOpenAI) -> None:
         await client.close()
@@ -59,14 +69,19 @@ class ChatProvider(RemoteProvider["AsyncOpenAI"]):
                         "type": "json_schema",
                         "json_schema": {"name": "descriptions", "strict": True, "schema": request.schema},
                     }
+                case "stream":
+                    pass  # is said apart
         return body
 
-    async def _post(self, client: AsyncOpenAI, body: dict[str, Any]) -> Answer:
+    async def _send(self, client: AsyncOpenAI, body: dict[str, Any]) -> httpx2.Response:
         create: Any = client.chat.completions.with_raw_response.create  # typed for literal arguments only
-        return await self._answer(create(**body))
+        return await self._response(create(**body))
 
     async def _answer(self, sending: Awaitable[Any]) -> Answer:
         """What the server says to one of the SDK's raw requests."""
+        return answer_of(await self._response(sending))
+
+    async def _response(self, sending: Awaitable[Any]) -> httpx2.Response:
         import openai
 
         try:
@@ -77,18 +92,45 @@ class ChatProvider(RemoteProvider["AsyncOpenAI"]):
             raise faults.timed_out(self._caller, self._config.timeout) from None
         except openai.APIConnectionError as error:
             raise faults.no_connection(self._caller, error.__cause__ or error) from None
-        return Answer(response.status_code, dict(response.headers), response.text)
+        return response
 
     def _reply(self, data: dict[str, Any]) -> Reply | None:
         return read_completion(data)
 
+    def _piece(self, event: dict[str, Any]) -> str:
+        return text(child(_first_choice(event), "delta"), "content")
+
+    def _joined(self, events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        return joined_completion(events)
+
+
+def joined_completion(events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The chat completion whose pieces these are; ``None`` if its end is not among them."""
+    choices = [_first_choice(event) for event in events]
+    finish = next((reason for choice in reversed(choices) if (reason := text(choice, "finish_reason"))), "")
+    if not finish and not any(event.get(DONE) for event in events):
+        return None
+    deltas = [child(choice, "delta") for choice in choices]
+    message = {name: "".join(text(delta, name) for delta in deltas) for name in ("content", "refusal")}
+    # Some servers count in each piece, most in the last one.
+    usage = child(next((event for event in reversed(events) if child(event, "usage")), events[-1]), "usage")
+    model = next((name for event in events if (name := text(event, "model"))), "")
+    return {"model": model, "choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+
+
+def _first_choice(data: dict[str, Any]) -> dict[str, Any]:
+    """The first of the choices, and the only one we ask for; empty where there is none."""
+    choices: Any = data.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return {}
+    return cast("dict[str, Any]", choices[0])
+
 
 def read_completion(data: dict[str, Any]) -> Reply | None:
     """The reply in a chat completion; ``None`` where it is none."""
-    choices: Any = data.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    choice = _first_choice(data)
+    if not choice:
         return None
-    choice = cast("dict[str, Any]", choices[0])
     message = child(choice, "message")
     said = text(message, "content") or joined_texts(message.get("content"))
     refusal = text(message, "refusal")

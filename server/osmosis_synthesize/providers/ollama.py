@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from osmosis_synthesize.providers import endpoint, faults
 from osmosis_synthesize.providers.base import Reply, Usage
 from osmosis_synthesize.providers.http import make_client
-from osmosis_synthesize.providers.remote import Answer, RemoteProvider, child, count, text
+from osmosis_synthesize.providers.remote import DONE, RemoteProvider, child, count, text
 from osmosis_synthesize.providers.words import with_schema_in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import httpx2
 
     from osmosis_synthesize.providers.base import ProviderConfig, Request
@@ -83,19 +85,27 @@ class OllamaProvider(RemoteProvider["httpx2.AsyncClient"]):
             body["format"] = "json"
         return body
 
-    async def _post(self, client: httpx2.AsyncClient, body: dict[str, Any]) -> Answer:
+    async def _send(self, client: httpx2.AsyncClient, body: dict[str, Any]) -> httpx2.Response:
         import httpx2
 
+        request = client.build_request("POST", f"{self._endpoint.url}/api/chat", json=body)
         try:
-            response = await client.post(f"{self._endpoint.url}/api/chat", json=body)
+            return await client.send(request, stream=body["stream"])
         except httpx2.TimeoutException:
             raise faults.timed_out(self._caller, self._config.timeout) from None
         except httpx2.RequestError as error:
             raise faults.no_connection(self._caller, error) from None
-        return Answer(response.status_code, dict(response.headers), response.text)
 
     def _reply(self, data: dict[str, Any]) -> Reply | None:
         return read_chat(data)
+
+    def _piece(self, event: dict[str, Any]) -> str:
+        return text(child(event, "message"), "content")
+
+    def _joined(self, events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        if not events or not events[-1].get(DONE):
+            return None
+        return events[-1] | {"message": {"content": "".join(map(self._piece, events))}}
 
 
 def context_for(request: Request) -> int:

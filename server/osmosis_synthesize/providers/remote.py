@@ -15,7 +15,11 @@ from osmosis_synthesize.providers.base import Reply
 from osmosis_synthesize.threads import in_thread
 
 if TYPE_CHECKING:
-    from osmosis_synthesize.providers.base import ProviderConfig, Request
+    from collections.abc import AsyncGenerator, Sequence
+
+    import httpx2
+
+    from osmosis_synthesize.providers.base import Hear, ProviderConfig, Request
     from osmosis_synthesize.providers.capabilities import Part
     from osmosis_synthesize.providers.endpoint import Endpoint
 
@@ -27,6 +31,12 @@ _KEY: Final = re.compile(r"[!-~]+")
 
 _FILTERED: Final = re.compile(r'"code"\s*:\s*"content_filter"')
 """With this Azure refuses a prompt, instead of answering with a refusal."""
+
+_IN_PIECES: Final = ("text/event-stream", "application/x-ndjson")
+"""What servers call an answer that comes in pieces."""
+
+DONE: Final = "done"
+"""What Ollama's last event has; it stands here, too, for the last line of OpenAI's streams, which is no JSON."""
 
 Client = TypeVar("Client")
 
@@ -52,6 +62,8 @@ class RemoteProvider(ABC, Generic[Client]):
     """Which ways to hold the model to JSON to try, in this order; after the last, words alone."""
     expected: ClassVar[str]
     """What a good answer is called, for messages."""
+    streamed: ClassVar[dict[str, Any]] = {"stream": True}
+    """What a request says to have its answer in pieces."""
 
     def __init__(
         self,
@@ -111,12 +123,23 @@ class RemoteProvider(ABC, Generic[Client]):
         """The request's JSON, with these optional parts and no others."""
 
     @abstractmethod
-    async def _post(self, client: Client, body: dict[str, Any]) -> Answer:
-        """Send it. Raises ProviderTimeout or ProviderConnectionError where there is no response."""
+    async def _send(self, client: Client, body: dict[str, Any]) -> httpx2.Response:
+        """Send it; what comes in pieces is not read yet.
+
+        Raises ProviderTimeout or ProviderConnectionError where there is no response.
+        """
 
     @abstractmethod
     def _reply(self, data: dict[str, Any]) -> Reply | None:
         """The reply in a good answer's JSON; ``None`` where it is none."""
+
+    @abstractmethod
+    def _piece(self, event: dict[str, Any]) -> str:
+        """The text in one event of an answer that comes in pieces."""
+
+    @abstractmethod
+    def _joined(self, events: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """The JSON of the answer, had it come at once; ``None`` if it has not come to its end."""
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -129,17 +152,59 @@ class RemoteProvider(ABC, Generic[Client]):
         Raises:
             ProviderError: see :mod:`osmosis_synthesize.errors`.
         """
+        return await self._ask(request, None)
+
+    async def stream(self, request: Request, hear: Hear) -> Reply:
+        """Ask once, and hear the reply's text while it comes, if the server can do that.
+
+        Raises:
+            ProviderError: see :mod:`osmosis_synthesize.errors`.
+        """
+        return await self._ask(request, hear)
+
+    async def _ask(self, request: Request, hear: Hear | None) -> Reply:
         client = await self._started()
         request = _encodable(request)
         while True:
-            parts = self._parts(request)
-            answer = await self._post(client, self._body(request, parts))
+            parts = self._parts(request, streamed=hear is not None)
+            body = self._body(request, parts)
+            if hear is not None and "stream" in parts:
+                answer = await self._listen(client, body | self.streamed, hear)
+            else:
+                answer = answer_of(await self._send(client, body))
             if answer.status in _MAY_REFUSE_A_PART:
                 part = capabilities.blame(parts, faults.complaint(answer.body))
                 if part is not None:
                     capabilities.learn(self._endpoint.url, self.model, part)
                     continue
             return self._read(answer, request)
+
+    async def _listen(self, client: Client, body: dict[str, Any], hear: Hear) -> Answer:
+        """Send it, and hear the text while it comes. The answer is as if it had come at once."""
+        import httpx2
+
+        response = await self._send(client, body)
+        try:
+            if not response.is_success or not response.headers.get("content-type", "").startswith(_IN_PIECES):
+                await response.aread()
+                return answer_of(response)
+            events: list[dict[str, Any]] = []
+            async for event in _events(response):
+                if event.get("error"):
+                    return Answer(response.status_code, dict(response.headers), json.dumps(event))
+                events.append(event)
+                if piece := self._piece(event):
+                    hear(piece)
+            whole = self._joined(events)
+        except httpx2.TimeoutException:
+            raise faults.timed_out(self._caller, self._config.timeout) from None
+        except httpx2.RequestError as error:
+            raise faults.no_connection(self._caller, error) from None
+        finally:
+            await response.aclose()
+        if whole is None:
+            raise faults.no_connection(self._caller, EOFError())
+        return Answer(response.status_code, dict(response.headers), json.dumps(whole))
 
     def body_of(self, request: Request) -> dict[str, Any]:
         """What would be sent for a request."""
@@ -175,7 +240,7 @@ class RemoteProvider(ABC, Generic[Client]):
                 hint="Install them anew: pip install --upgrade 'osmosis-synthesize[all]'",
             ) from None
 
-    def _parts(self, request: Request) -> tuple[Part, ...]:
+    def _parts(self, request: Request, *, streamed: bool = False) -> tuple[Part, ...]:
         refused = capabilities.rejected(self._endpoint.url, self.model)
         wanted: list[Part | None] = []
         if request.temperature is not None:
@@ -184,6 +249,8 @@ class RemoteProvider(ABC, Generic[Client]):
             wanted.append(capabilities.pick(self.limit_names, refused))
         if request.schema is not None:
             wanted.append(capabilities.pick(self.format_names, refused))
+        if streamed:
+            wanted.append(capabilities.pick(("stream",), refused))
         return tuple(part for part in wanted if part is not None)
 
     def _read(self, answer: Answer, request: Request) -> Reply:
@@ -204,6 +271,34 @@ class RemoteProvider(ABC, Generic[Client]):
             return Reply("", model=self.model, finish="refusal")
         prompt = [message.content for message in request.messages]
         raise faults.from_response(status, answer.headers, answer.body, caller=self._caller, prompt=prompt)
+
+
+def answer_of(response: httpx2.Response) -> Answer:
+    """A response that was read."""
+    return Answer(response.status_code, dict(response.headers), response.text)
+
+
+async def _events(response: httpx2.Response) -> AsyncGenerator[dict[str, Any]]:
+    """The JSON objects of an answer that comes in pieces: server-sent events, or one object a line."""
+    rest = b""
+    async for data in response.aiter_bytes():
+        # Not by the client's own lines: it takes characters for ends of lines that may stand in a JSON string.
+        *lines, rest = (rest + data).split(b"\n")
+        for event in filter(None, map(_event, lines)):
+            yield event
+    if event := _event(rest):
+        yield event
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    data = line.removeprefix(b"data:").strip()
+    if data == b"[DONE]":
+        return {DONE: True}
+    try:
+        found: Any = json.loads(data)
+    except ValueError:  # the name of an event, a comment, a blank line
+        return None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _encodable(request: Request) -> Request:

@@ -13,13 +13,14 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from osmosis_synthesize.errors import ProviderError, ProviderRateLimited, ProviderTimeout
+from osmosis_synthesize.providers.base import Streaming
 from osmosis_synthesize.providers.faults import timed_out
 from osmosis_synthesize.providers.limiter import Limiter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from osmosis_synthesize.providers.base import Provider, ProviderConfig, Reply, Request
+    from osmosis_synthesize.providers.base import Hear, Provider, ProviderConfig, Reply, Request
 
 WHOLE_CALL: Final = 2
 """A whole call may last this many times as long as one try, so that a server that hung once gets a second, full try."""
@@ -80,6 +81,27 @@ class Resilient:
         Raises:
             ProviderError: the last try's.
         """
+        return await self._ask(lambda: self._inner.complete(request))
+
+    async def stream(self, request: Request, hear: Hear) -> Reply:
+        """The same, heard while it comes. Once something was heard nothing is tried again: it is being paid for.
+
+        Raises:
+            ProviderError: the last try's.
+        """
+        inner = self._inner
+        if not isinstance(inner, Streaming):
+            return await self.complete(request)
+        begun = False
+
+        def listen(piece: str) -> None:
+            nonlocal begun
+            begun = True
+            hear(piece)
+
+        return await self._ask(lambda: inner.stream(request, listen), begun=lambda: begun)
+
+    async def _ask(self, send: Callable[[], Awaitable[Reply]], *, begun: Callable[[], bool] = lambda: False) -> Reply:
         import stamina
 
         config = self._config
@@ -93,7 +115,7 @@ class Resilient:
                     if not isinstance(error, ProviderError):
                         return False
                     last = error
-                    return not self._stopped and _wait(error, _left(clock), jitter=config.retry_wait)
+                    return not self._stopped and not begun() and _wait(error, _left(clock), jitter=config.retry_wait)
 
                 async for attempt in stamina.retry_context(
                     on=decide,
@@ -104,19 +126,19 @@ class Resilient:
                     wait_jitter=config.retry_wait,
                 ):
                     with attempt:
-                        return await self._try(request, clock)
+                        return await self._try(send, clock)
         except TimeoutError:
             raise last or self._too_slow() from None
         raise AssertionError("stamina ends with a result or an error")
 
-    async def _try(self, request: Request, clock: asyncio.Timeout) -> Reply:
+    async def _try(self, send: Callable[[], Awaitable[Reply]], clock: asyncio.Timeout) -> Reply:
         async with self._place(clock) as started:
             self._refuse_while_closed()  # it may have closed while this call was queueing
             if self._stopped:
                 raise ProviderError(f"{self.name} ({self.model}) was not asked any more: the run was stopped.")
             try:
                 async with asyncio.timeout(self._config.timeout):
-                    reply = await self._inner.complete(request)
+                    reply = await send()
             except TimeoutError:
                 raise self._too_slow() from None
             except ProviderRateLimited as error:

@@ -152,7 +152,7 @@ async def _bought(session: Session, spot: _Spot, token: str | int | None) -> Pro
 
 
 async def _ask(session: Session, run: Run, spot: _Spot, *, with_token: bool) -> Proposal | None:
-    """Progress says what is under way; the text itself comes once, whole: no half of it could be reviewed."""
+    """Progress shows the text as it comes; the item itself comes once, whole: half of it could be taken for all."""
     try:
         progress = await Progress.begin(session, run, f"Describing {spot.gap.label}", asked_for=with_token)
         outcomes = await ask(session, run, session.refreshed(spot.reading.project), [spot.gap], progress)
