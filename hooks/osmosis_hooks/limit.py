@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+_AGAIN: Final = 0.01
+"""Seconds after which the alarm rings again where it was not heard."""
 
 
 class TimeUp(BaseException):
@@ -51,13 +58,36 @@ class TimeLimit:
         if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGALRM, _ring)
-        signal.setitimer(signal.ITIMER_REAL, left)
-        try:
+        with _alarm(left):
             yield
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
+        if not self.left:  # the alarm rang where whoever heard it went on all the same
+            raise TimeUp
+
+
+@contextmanager
+def _alarm(seconds: float) -> Generator[None]:
+    """Raise :class:`TimeUp` inside after so many seconds.
+
+    It may be raised anywhere, so also in a callback (of a weak reference, a finalizer), of whose exceptions Python makes a mere
+    message: the alarm then rings again.
+    """
+    handler, hook = signal.getsignal(signal.SIGALRM), sys.unraisablehook
+
+    def lost(unraisable: UnraisableHookArgs) -> None:
+        if isinstance(unraisable.exc_value, TimeUp):
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        else:
+            hook(unraisable)
+
+    signal.signal(signal.SIGALRM, _ring)
+    sys.unraisablehook = lost
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        sys.unraisablehook = hook
 
 
 def _ring(_signal: int, _frame: FrameType | None) -> None:
