@@ -138,6 +138,8 @@ class PlannedCall:
     """Whether the prompt is final; otherwise it will also hold texts that are generated before it."""
     reasons: tuple[str, ...] = ()
     """For each gap, why it has to be asked for."""
+    alternatives: tuple[tuple[Alternative, ...], ...] = ()
+    """For each gap, texts among which a person might choose."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,4 +73,5 @@ def _call(work: Work, asking: Asking, gaps: tuple[Gap, ...], caller: Caller) -> 
         quote.upper_bound,
         asking.exact,
         tuple(asking.reasons.get(gap.id, "nothing upstream describes it") for gap in gaps),
+        tuple(asking.alternatives.get(gap.id, ()) for gap in gaps),
     )

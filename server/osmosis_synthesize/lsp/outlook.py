@@ -87,7 +87,7 @@ def _affected(reading: Reading, before: Sequence[EntrySurvey]) -> list[Gap]:
     now = {id(survey): survey for survey, _ in reading.entries}
     known = {id(survey): survey for survey in before}
     edited = [now.get(key) or known[key] for key in now.keys() ^ known.keys()]
-    project, path = reading.project, relative(reading.text.path, reading.project.root)
+    project, path = reading.project, reading.path
     index, package = project.index, project.layout.name
     reached = {unique_id for survey in edited for unique_id, _ in survey.missing}
     reached |= {

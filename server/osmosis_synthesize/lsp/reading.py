@@ -5,6 +5,7 @@ What was found in an entry is kept as long as the entry is: after a keystroke on
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,11 @@ class Reading:
         return self.member.ways.get(self.text.path, _NONE_YET)
 
     @cached_property
+    def path(self) -> str:
+        """The file as the manifest writes it."""
+        return relative(self.text.path, self.project.root)
+
+    @cached_property
     def ids(self) -> Sequence[GapId]:
         """Which gaps there are, in the order of the file."""
         return [gap for survey, _ in self.entries for gap in survey.ids]
@@ -72,11 +78,21 @@ class Reading:
         start, end = lines.line_span(first).start, lines.line_span(last).end
         return [
             gap_at(slot.shifted(moved), survey.entry.key, unique_id, self.document, self.text.path)
-            for survey, moved in self.entries
-            if survey.entry.span.start + moved <= end and start <= survey.entry.span.end + moved
+            for survey, moved in self._entries_on(start, end)
             for unique_id, slot in survey.missing
             if start <= slot.name_span.start + moved <= end
         ]
+
+    def _entries_on(self, start: int, end: int) -> Sequence[tuple[EntrySurvey, int]]:
+        """The entries that reach into a stretch of the text."""
+        found: list[tuple[EntrySurvey, int]] = []
+        for number in reversed(range(bisect_right(self._starts, end))):
+            survey, moved = self.entries[number]
+            if survey.entry.span.end + moved >= start:
+                found.append((survey, moved))
+            elif survey.entry.key.version is None:
+                break  # entries other than versions do not overlap
+        return found[::-1]
 
     def ways_of(self, survey: EntrySurvey) -> Sequence[Way | None]:
         """How the gaps of one entry would be filled."""
@@ -86,6 +102,11 @@ class Reading:
     def _gaps_in(self, number: int) -> Sequence[Gap]:
         survey, moved = self.entries[number]
         return survey.gaps(self.document, self.text.path, moved=moved)
+
+    @cached_property
+    def _starts(self) -> Sequence[int]:
+        """Where each entry begins."""
+        return [survey.entry.span.start + moved for survey, moved in self.entries]
 
     @cached_property
     def _by_key(self) -> Mapping[EntryKey, Sequence[int]]:

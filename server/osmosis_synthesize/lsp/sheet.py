@@ -84,6 +84,8 @@ class Sheet:
 
     def new(self, reading: Reading) -> int:
         """How many entries nothing has been made of yet."""
+        if self._last is not None and self._last.reading is reading:
+            return 0
         return sum(id(survey) not in self._drawn for survey, _ in reading.entries)
 
     def draw(self, reading: Reading) -> str:

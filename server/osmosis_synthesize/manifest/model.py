@@ -64,8 +64,9 @@ class Node(msgspec.Struct, frozen=True):
 
     def column(self, name: str) -> Column | None:
         """A column by name, compared without case unless quoted."""
+        folded = fold(name)
         for column in self.columns:
-            if fold(column.name, quoted=column.quote) == fold(name, quoted=column.quote):
+            if column.name == name or (not column.quote and fold(column.name) == folded):
                 return column
         return None
 
@@ -195,8 +196,9 @@ class NodeLineage(msgspec.Struct, frozen=True):
 
     def column(self, name: str) -> ColumnLineage | None:
         """A column by name, without case."""
+        folded = fold(name)
         for column in self.columns:
-            if fold(column.name) == fold(name):
+            if fold(column.name) == folded:
                 return column
         return None
 

@@ -11,7 +11,7 @@ import msgspec
 from lsprotocol import types
 
 from osmosis_synthesize.document.model import Entry
-from osmosis_synthesize.engine.gaps import EntrySurvey, relative
+from osmosis_synthesize.engine.gaps import EntrySurvey
 from osmosis_synthesize.lsp.protocol import Json
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
@@ -133,8 +133,7 @@ def _is_known(reading: Reading, entry: Entry) -> bool:
     project = reading.project
     if entry.slot is None:  # one of a model's versions, which the model's own entry answers for
         return True
-    path = relative(reading.text.path, project.root)
-    return bool(project.index.find(entry.key, package=project.layout.name, path=path))
+    return bool(project.index.find(entry.key, package=project.layout.name, path=reading.path))
 
 
 def _fields(message: str, code: str, severity: types.DiagnosticSeverity) -> dict[str, object]:

@@ -168,8 +168,7 @@ def _in_schema_file(session: Session, reading: Reading, place: types.Range) -> V
 def node_of(reading: Reading, slot: Slot) -> Node | None:
     """The node that a slot describes; of several versions the latest that has the column."""
     project = reading.project
-    path = relative(reading.text.path, project.root)
-    nodes = project.index.find(slot.key, package=project.layout.name, path=path)
+    nodes = project.index.find(slot.key, package=project.layout.name, path=reading.path)
     having = [node for node in nodes if slot.column is None or node.column(slot.column) is not None]
     return latest(having or nodes) if nodes else None
 

@@ -103,6 +103,10 @@ class Lineages(Mapping[str, NodeLineage]):
     def __len__(self) -> int:
         return len(self._index.nodes)
 
+    def is_traced(self, unique_id: str) -> bool:
+        """Whether to ask for a node takes no time, since somebody has before."""
+        return unique_id in self._traced
+
     def trace(self, unique_ids: Iterable[str]) -> None:
         """Trace these nodes now, on all cores if that is faster. Otherwise they are traced when they are asked for."""
         order = self._untraced(unique_ids)
