@@ -13,7 +13,7 @@ import pytest
 from lsprotocol import types
 
 import servers
-from lsp_editor import PATIENCE, Editor
+from lsp_editor import PATIENCE, Editor, server_environment
 from servers import FakeLLMServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("lsp")]
@@ -62,11 +62,16 @@ async def opened(editor: Editor, demo: Path) -> str:
 
 
 def asked(
-    editor: Editor, name: str, msg_id: str, token: str | None = None, after: str = "lifetime_value"
+    editor: Editor,
+    name: str,
+    msg_id: str,
+    token: str | None = None,
+    after: str = "lifetime_value",
+    kind: types.InlineCompletionTriggerKind = types.InlineCompletionTriggerKind.Invoked,
 ) -> asyncio.Future[Any]:
-    """Ghost text that the user has invoked, as a request that is under way."""
+    """Ghost text, by default one that the user has invoked, as a request that is under way."""
     params = types.InlineCompletionParams(
-        types.InlineCompletionContext(types.InlineCompletionTriggerKind.Invoked),
+        types.InlineCompletionContext(kind),
         types.TextDocumentIdentifier(name),
         editor.place(name, f"- name: {after}\n        description: ", after=True),
         work_done_token=token,
@@ -114,6 +119,27 @@ async def test_stopped_ghost_text_is_answered_at_once_and_its_reply_is_kept(
 
 async def nothing_runs(editor: Editor) -> bool:
     return (await editor.status())["running"] == 0
+
+
+async def test_ghost_text_that_was_bought_for_one_gap_comes_by_itself_after_a_restart(
+    tmp_path: Path, demo: Path, llm: FakeLLMServer, gate: Gate
+):
+    gate.opened.set()
+    texts: list[str | None] = []
+    for kind in (types.InlineCompletionTriggerKind.Invoked, types.InlineCompletionTriggerKind.Automatic):
+        editor = Editor()
+        await editor.start(server_environment(tmp_path / "cache"))
+        name = await opened(editor, demo)
+        await editor.diagnosed(name, lambda found: any("1 call for 3 gaps" in item.message for item in found))
+        texts += [await text_of(asked(editor, name, f"{kind}-{number}", kind=kind)) for number in range(2)]
+        neighbour = "      - name: monthly_fee\n"
+        editor.edit(name, neighbour, f"{neighbour}        description: \n")
+        automatic = types.InlineCompletionTriggerKind.Automatic
+        assert await text_of(asked(editor, name, f"{kind}-other", after="monthly_fee", kind=automatic)) is None
+        assert await editor.stop() == 0
+
+    assert texts == [f"'{gate.says}: lifetime_value.'"] * 4
+    assert len(llm.requests) == 1
 
 
 async def test_a_stopped_command_keeps_the_reply_that_was_under_way(
