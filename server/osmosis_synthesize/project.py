@@ -27,6 +27,7 @@ from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.surveying import Ground, Known, Request, missing_columns_of, scope_of, survey_of
 
 if TYPE_CHECKING:
+    from osmosis_synthesize.document import Document
     from osmosis_synthesize.engine.call import Caller, Mode
     from osmosis_synthesize.engine.consistency import Difference
     from osmosis_synthesize.engine.descriptions import Descriptions
@@ -206,10 +207,13 @@ class Project:
         self.seen += found.survey.slots
         return found.survey
 
-    def missing_columns(self, path: Path, key: EntryKey) -> Sequence[Gap]:
-        """The columns that the entry ``key`` of the schema file ``path`` lacks, as gaps that bring their own entries."""
+    def missing_columns(self, path: Path, key: EntryKey, document: Document | None = None) -> Sequence[Gap]:
+        """The columns that the entry ``key`` of the schema file ``path`` lacks, as gaps that bring their own entries.
+
+        The file is read, unless it is given as the ``document`` that it is now.
+        """
         ground = self._ground(Request(add_columns=True), with_manifest=True)
-        return missing_columns_of(key, path, ground)
+        return missing_columns_of(key, path, ground, document)
 
     def _ground(self, request: Request, *, with_manifest: bool) -> Ground:
         lineage = self.lineage if request.add_columns and with_manifest else None

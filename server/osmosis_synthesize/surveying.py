@@ -225,9 +225,12 @@ def _missing_columns(document: Document, path: Path, ground: Ground, known: Know
     return gaps
 
 
-def missing_columns_of(key: EntryKey, path: Path, ground: Ground) -> Sequence[Gap]:
-    """The columns that one entry of a schema file lacks; none where there is no such entry, or nobody knows its columns."""
-    document, known = ground.drafts.get(path), ground.known
+def missing_columns_of(key: EntryKey, path: Path, ground: Ground, document: Document | None = None) -> Sequence[Gap]:
+    """The columns that one entry of a schema file lacks; none where there is no such entry, or nobody knows its columns.
+
+    Without a ``document`` the file is read.
+    """
+    document, known = document or ground.drafts.get(path), ground.known
     entry = document.entry(key) if document is not None else None
     if entry is None or known is None:
         return ()

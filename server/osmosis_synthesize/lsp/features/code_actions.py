@@ -16,7 +16,16 @@ import msgspec
 from lsprotocol import types
 
 from osmosis_synthesize.engine.inherit import Doubtful
-from osmosis_synthesize.engine.model import Alternative, Author, Gap, PlannedCall, Proposal, Unfilled, Upstream
+from osmosis_synthesize.engine.model import (
+    Alternative,
+    Author,
+    Gap,
+    PlannedCall,
+    Proposal,
+    Unfilled,
+    Upstream,
+    Waiting,
+)
 from osmosis_synthesize.engine.provenance import Record
 from osmosis_synthesize.lsp import convert, messages
 from osmosis_synthesize.lsp.edits import propose, workspace_edit
@@ -97,7 +106,10 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
     looked = _Looked()
     if _is_wanted(QUICK_FIX, only) or _is_wanted(REWRITE, only):
         invoked = params.context.trigger_kind == types.CodeActionTriggerKind.Invoked
-        looked = await session.worker.do(lambda: _look(session, view, invoked=invoked))
+        if _is_at_hand(view):
+            looked = _look(session, view, invoked=invoked)
+        else:
+            looked = await session.worker.do(lambda: _look(session, view, invoked=invoked))
     actions = [
         action
         for action in _Offers(session, view, looked, params.context.diagnostics).all()
@@ -224,20 +236,46 @@ class _Looked:
     """Which of the descriptions that are meant stand as they were generated, and how that was."""
 
 
+def _is_at_hand(view: View) -> bool:
+    """Whether :func:`_look` finds everything known: no file has to be read, no SQL traced and no prompt made for it."""
+    home = view.home
+    return (
+        all(spot.slot.text is None for spot in view.spots)
+        and (len(view.selected) != 1 or _alternatives(view.selected[0], view.ways) is not None)
+        and (home is None or (home.node.version is None and view.project.lineage.is_traced(home.node.unique_id)))
+    )
+
+
+def _alternatives(gap: Gap, ways: Mapping[GapId, Way]) -> Sequence[Alternative] | None:
+    """The texts upstream among which the user may choose, as far as the outlook has looked for them."""
+    match ways.get(gap.id):
+        case PlannedCall(gaps=gaps, alternatives=of_gaps):
+            found = next(its for one, its in zip(gaps, of_gaps, strict=True) if one.id == gap.id)
+        case Unfilled(alternatives=found):
+            pass
+        case Proposal(origin="inherited") | Waiting():
+            found = ()
+        case _:
+            return None
+    return [one for one in found if one.upstream.how != "doc block"]
+
+
 def _look(session: Session, view: View, *, invoked: bool) -> _Looked:
-    """For the worker."""
+    """For the worker, unless all is at hand."""
     project, home, spot = view.project, view.home, view.spot
-    missing = len(project.missing_columns(home.file, home.entry.key)) if home is not None else 0
-    alternatives: Sequence[Alternative] = ()
+    missing = len(project.missing_columns(home.file, home.entry.key, home.document)) if home is not None else 0
+    alternatives: Sequence[Alternative] | None = None
     if len(view.selected) == 1 and (column := view.selected[0].column) is not None:
         unique_id = view.selected[0].unique_id
-        found = inheritance(project, unique_id, column) if unique_id in project.index.nodes else None
-        alternatives = found.alternatives if isinstance(found, Doubtful) else ()
+        alternatives = _alternatives(view.selected[0], view.ways)
+        if alternatives is None and unique_id in project.index.nodes:
+            found = inheritance(project, unique_id, column)
+            alternatives = found.alternatives if isinstance(found, Doubtful) else ()
     records = ((one.name, one.stands_as_generated(project)) for one in view.spots)
     generated = [(name, record) for name, record in records if record is not None]
     gap = rewritable(spot) if spot is not None and spot.is_described(project) else None
     rewriting = plan_now(session, project, [gap])[gap.id] if gap is not None and invoked else None
-    return _Looked(alternatives, missing, gap is not None, rewriting, generated)
+    return _Looked(alternatives or (), missing, gap is not None, rewriting, generated)
 
 
 class _Offers:

@@ -11,7 +11,7 @@ from lsprotocol import types
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.cost.money import show
 from osmosis_synthesize.engine.inherit import Inheritable
-from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal
+from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Upstream
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.features.views import Spot
@@ -98,10 +98,26 @@ async def _over_sql(session: Session, text: OpenText, place: types.Position) -> 
 
 
 async def _shown(session: Session, subject: _Subject, span: Span, lines: LineIndex) -> types.Hover:
-    said = await session.worker.do(lambda: list(_said(session, subject)))
+    if _is_at_hand(session, subject):
+        said = list(_said(session, subject))
+    else:
+        said = await session.worker.do(lambda: list(_said(session, subject)))
     kind = types.MarkupKind.Markdown if session.abilities.markdown else types.MarkupKind.PlainText
     place = convert.text_range(span, lines, session.abilities.encoding)
     return types.Hover(types.MarkupContent(kind, "\n\n".join(said)), place)
+
+
+def _is_at_hand(session: Session, subject: _Subject) -> bool:
+    """Whether all that there is to say is known: no file has to be read, no SQL traced and no prompt made for it."""
+    gap, project = subject.gap, subject.project
+    way = subject.ways.get(gap.id) if gap is not None else None
+    return (
+        gap is not None
+        and _tells_inheritance(gap, way)
+        and not may_be_cached_alone(session, project, gap, way)
+        and (subject.spot is None or subject.spot.slot.text is None)
+        and project.lineage.is_traced(subject.node.unique_id)
+    )
 
 
 def _said(session: Session, subject: _Subject) -> Iterator[str]:
@@ -166,18 +182,33 @@ def _on_column(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]
 def _upstream(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]:
     """The text that the column would inherit, and how the one that it has compares with it."""
     project, spot = subject.project, subject.spot
-    found = inheritance(project, subject.node.unique_id, column)
+    found = _inherited(subject, column)
     own = spot.slot.text if spot is not None and spot.is_described(project) else None
-    if isinstance(found, Inheritable) and found.text is not None:
-        label = markup.name(found.upstream.label)
+    if found is not None:
+        text, upstream = found
+        label = markup.name(upstream.label)
         if own is None:
-            yield f"{label} ({found.upstream.how}): {found.text}"
-        elif own == found.text:
+            yield f"{label} ({upstream.how}): {text}"
+        elif own == text:
             yield f"The description is the same as that of {label}."
         else:
-            yield f"The description is its own; {label} says: {found.text}"
+            yield f"The description is its own; {label} says: {text}"
     elif own is not None:
         yield "The description is its own: nothing upstream has one that would fit."
+
+
+def _inherited(subject: _Subject, column: str) -> tuple[str, Upstream] | None:
+    """What the column inherits, or would, and from where. The outlook has looked for the text of a gap."""
+    way = subject.ways.get(subject.gap.id) if subject.gap is not None else None
+    if subject.gap is not None and _tells_inheritance(subject.gap, way):
+        return (way.text, way.source) if isinstance(way, Proposal) and isinstance(way.source, Upstream) else None
+    found = inheritance(subject.project, subject.node.unique_id, column)
+    return (found.text, found.upstream) if isinstance(found, Inheritable) and found.text is not None else None
+
+
+def _tells_inheritance(gap: Gap, way: Way | None) -> bool:
+    """Whether the outlook of a gap has looked upstream; it does not where nothing may be written."""
+    return way is not None and (gap.slot is None or gap.slot.blocked_by is None)
 
 
 def _price(session: Session, project: Project, call: PlannedCall) -> str:
