@@ -414,9 +414,13 @@ def argument(arguments: list[Any], kind: type[M]) -> M:
         raise UsageError(f"The command's argument is not understood: {error}.") from error
 
 
-def plain(message: Message) -> Any:
+class Plain(dict[str, Any]):
+    """A message as JSON's own types. It is sent as it is: nobody looks through it for what has to be made JSON yet."""
+
+
+def plain(message: Message) -> Plain:
     """The message as JSON's own types."""
-    return msgspec.to_builtins(message)
+    return Plain(msgspec.to_builtins(message))
 
 
 def description() -> dict[str, Any]:

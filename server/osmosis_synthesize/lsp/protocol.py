@@ -14,7 +14,7 @@ from pygls.protocol import JsonRPCResponseMessage, LanguageServerProtocol
 
 from osmosis_synthesize.errors import OsmosisError
 from osmosis_synthesize.lsp.client import abilities_of
-from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION
+from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION, Plain
 from osmosis_synthesize.lsp.tracing import Trace
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class Protocol(LanguageServerProtocol):
         super().__init__(server, converter)
         # Of what a client answers to requests of ours pygls would make named tuples, which are no objects to anybody else.
         converter.register_structure_hook(JsonRPCResponseMessage, lambda answer, kind: kind(**answer))
+        converter.register_unstructure_hook(Plain, lambda message: message)
         self._features: Any = self.fm  # whose members have no types
         builtin: dict[str, Any] = self._features.builtin_features
         for method in _OUR_OWN:
