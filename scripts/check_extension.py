@@ -2,6 +2,7 @@
 
     python3 scripts/check_extension.py            all of it
     python3 scripts/check_extension.py unit       one step: install, lint, types, unit, package, editor
+    python3 scripts/check_extension.py editor --repeat 20
 
 `install` needs Node 20.19 or newer with npm. `editor` runs the packed extension in a real VS Code, which it installs from npm
 packages into vscode-extension/.editor, in Chromium, which it installs from Debian's packages where there is none.
@@ -28,10 +29,14 @@ def main() -> int:
     """Run the steps that were asked for, all by default."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("steps", nargs="*", choices=[[], *STEPS], metavar="STEP", help=", ".join(STEPS))
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="do all of it N times, until something fails"
+    )
+    options = parser.parse_args()
     if shutil.which("npm") is None:
         print("Node 20.19 or newer with npm is needed.")
         return 1
-    for name in parser.parse_args().steps or STEPS:
+    for name in (options.steps or [*STEPS]) * options.repeat:
         print(f"\n=== {name}", flush=True)
         started = time.monotonic()
         try:

@@ -1,7 +1,7 @@
 /** Bundles the extension into dist/, and with --tests the tests into out/. */
 
 import { build } from "esbuild";
-import { readdirSync, rmSync } from "node:fs";
+import { cpSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 
@@ -29,4 +29,7 @@ if (process.argv.includes("--tests")) {
     outbase: "tests",
     sourcemap: "inline",
   });
+  for (const extension of ["host", "neighbour"]) {
+    cpSync(`tests/in-host/${extension}/package.json`, `out/in-host/${extension}/package.json`);
+  }
 }

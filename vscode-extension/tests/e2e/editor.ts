@@ -34,7 +34,7 @@ export async function serve(
   environment: Record<string, string | undefined>,
 ): Promise<{ host: string; group: Group }> {
   const user = path.join(folder, "user");
-  write(path.join(user, "User", "settings.json"), QUIET);
+  writeUserSettings(folder, {});
   write(path.join(user, "Machine", "settings.json"), settings);
   const profile = [
     ...["--server-data-dir", folder, "--user-data-dir", user, "--extensions-dir", path.join(folder, "extensions")],
@@ -50,6 +50,11 @@ export async function serve(
   const host = `127.0.0.1:${String(port)}`;
   await answers(`http://${host}/version`, child);
   return { host, group: new Group(child) };
+}
+
+/** @param folder - as for {@link serve} */
+export function writeUserSettings(folder: string, settings: Readonly<Record<string, unknown>>): void {
+  write(path.join(folder, "user", "User", "settings.json"), { ...QUIET, ...settings });
 }
 
 /** What would ask, tell or load something by itself is off. */
@@ -73,7 +78,7 @@ const QUIET = {
   "window.commandCenter": false,
 };
 
-function write(file: string, settings: Record<string, unknown>): void {
+export function write(file: string, settings: Readonly<Record<string, unknown>>): void {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, JSON.stringify(settings));
 }

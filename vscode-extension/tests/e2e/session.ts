@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { type Group, serve } from "./editor";
+import { type Group, serve, write, writeUserSettings } from "./editor";
 import { installChromium, installEditor, installWheels } from "./install";
 import { DEMO, DIST, EXTENSION, PYTHON, REPOSITORY, VSIX } from "./places";
 import { startProvider } from "./provider";
@@ -35,13 +35,16 @@ export class Session {
       "osmosis.pricing": { "demo-model": { input: 0.25, output: 2 } },
     };
     const wheel = fs.readdirSync(DIST).find((name) => name.endsWith(".whl")) ?? assert.fail("Run: npm run package");
+    const wheels = installWheels(PYTHON, REPOSITORY, EXTENSION, path.join(DIST, wheel));
     const environment: Record<string, string | undefined> = {
       OSMOSIS_CACHE_DIR: path.join(folder, "cache"),
       OSMOSIS_TEST_RESULTS: folder,
       // Of the Pythons on the PATH the first is the one that the wheels are for.
       PATH: [path.dirname(PYTHON), process.env["PATH"]].join(path.delimiter),
       PIP_NO_INDEX: "1",
-      PIP_FIND_LINKS: installWheels(PYTHON, REPOSITORY, EXTENSION, path.join(DIST, wheel)),
+      PIP_FIND_LINKS: wheels,
+      UV_NO_INDEX: "1",
+      UV_FIND_LINKS: wheels,
     };
     for (const name of Object.keys(process.env).filter((one) => NOT_INHERITED.test(one))) {
       environment[name] ??= undefined;
@@ -51,11 +54,17 @@ export class Session {
     return new Session(folder, host, provider.url, browser, [group, provider.group]);
   }
 
-  /** A copy of the demo project, as a workspace of its own. */
-  workspace(): string {
+  /** A copy of the demo project, as a workspace of its own, with settings of the workspace. */
+  workspace(settings: Readonly<Record<string, unknown>> = {}): string {
     const folder = fs.realpathSync(fs.mkdtempSync(path.join(this.folder, "workspace-")));
     fs.cpSync(DEMO, folder, { recursive: true });
+    write(path.join(folder, ".vscode", "settings.json"), settings);
     return folder;
+  }
+
+  /** Give the user settings besides the usual ones. Windows that are open hear of it. */
+  userSettings(settings: Readonly<Record<string, unknown>>): void {
+    writeUserSettings(this.folder, settings);
   }
 
   /** A workspace of two folders, each with a copy of the demo project; one of them lies deeper than its folder. */

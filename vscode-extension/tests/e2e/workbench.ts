@@ -25,9 +25,7 @@ export class Workbench {
 
   /** The same, without waiting for the server. */
   static async show(session: Session, file: string, settings: Record<string, unknown> = {}): Promise<Workbench> {
-    const workspace = session.workspace();
-    fs.mkdirSync(path.join(workspace, ".vscode"));
-    fs.writeFileSync(path.join(workspace, ".vscode", "settings.json"), JSON.stringify(settings));
+    const workspace = session.workspace(settings);
     const page = await session.page();
     page.setDefaultTimeout(60_000);
     await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))]]));

@@ -35,9 +35,20 @@ export function suite(name: string, define: () => void): () => Promise<void> {
         results.push({ title: test.fullTitle(), error: `${error.stack ?? error.message}\nThe server: ${state}` });
       });
     });
-    const folder = process.env["OSMOSIS_TEST_RESULTS"] ?? assert.fail("OSMOSIS_TEST_RESULTS is not set");
-    fs.writeFileSync(path.join(folder, `${name}.json`), JSON.stringify(results));
+    fs.writeFileSync(path.join(resultsFolder(), `${name}.json`), JSON.stringify(results));
   };
+}
+
+function resultsFolder(): string {
+  return process.env["OSMOSIS_TEST_RESULTS"] ?? assert.fail("OSMOSIS_TEST_RESULTS is not set");
+}
+
+/** An executable file of a few lines, outside of the workspace unless its folder is said. */
+export function program(name: string, source: string, folder = fs.mkdtempSync(path.join(resultsFolder(), "program-"))): string {
+  const file = path.join(folder, name);
+  fs.mkdirSync(folder, { recursive: true });
+  fs.writeFileSync(file, source, { mode: 0o755 });
+  return file;
 }
 
 export async function api(): Promise<Api> {

@@ -2,10 +2,9 @@
 
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { api, root, running, suite, until, withSetting } from "./harness";
+import { api, program, root, running, suite, until, withSetting } from "./harness";
 
 export const run = suite("lifecycle", () => {
   before(async () => {
@@ -39,7 +38,7 @@ export const run = suite("lifecycle", () => {
   });
 
   it("a server that speaks other messages is not used, and the user is told what to run", async () => {
-    await withSetting("serverPath", program("outdated", OUTDATED), async () => {
+    await withSetting("serverPath", program("outdated", PYTHON + OUTDATED), async () => {
       const problem = await failure();
       assert.match(problem, /server 0\.0\.1 at .*outdated is too old for this extension\. Run: pip install --upgrade/);
     });
@@ -47,7 +46,7 @@ export const run = suite("lifecycle", () => {
   });
 
   it("a program that is no server is named", async () => {
-    await withSetting("serverPath", program("useless", "import sys; sys.exit('no such module')"), async () => {
+    await withSetting("serverPath", program("useless", `${PYTHON}import sys; sys.exit('no such module')`), async () => {
       assert.match(await failure(), /useless has no server that starts/);
     });
     await running();
@@ -109,12 +108,7 @@ async function failure(): Promise<string> {
   return await until(() => (server.state.kind === "failed" ? server.state.problem : undefined), server.onDidChange);
 }
 
-/** A program of a few lines of Python. */
-function program(name: string, source: string): string {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "osmosis-program-")), name);
-  fs.writeFileSync(file, `#!/usr/bin/env python3\n${source}\n`, { mode: 0o755 });
-  return file;
-}
+const PYTHON = "#!/usr/bin/env python3\n";
 
 /** A server of a time before there was a protocol version. */
 const OUTDATED = `
