@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from osmosis_synthesize.document import Document, edit, parse
+from osmosis_synthesize.document import Document, edit, packed, parse
 from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry, SetMeta
 from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
@@ -106,7 +106,7 @@ class Drafts:
             if draft is not None and changes:
                 edited = edit(draft.document, list(changes.values()))
                 rejected = {id(item.change): item.reason for item in edited.rejected}
-                draft.document = parse(edited.text)
+                draft.document = _read(path, edited.text)
                 for number, change in changes.items():
                     reasons[number] = rejected.get(id(change))
         return reasons
@@ -130,7 +130,10 @@ class Drafts:
                 self._sources.pop(path, None)
                 raise
             self._before.setdefault(path, draft.source.text if draft.source is not None else None)
-            draft.source = self._sources[path] = read_source(path)
+            written = read_source(path)
+            if written.text == draft.document.text:  # one of them is enough in memory
+                written = replace(written, text=draft.document.text)
+            draft.source = self._sources[path] = written
             yield path
 
     @property
@@ -171,7 +174,7 @@ class Drafts:
             text = self.text(path)
             if text is None:
                 return None
-            document = parse(text) if self._read is None else self._read(path, text)
+            document = (self._read or _read)(path, text)
             self._drafts[path] = _Draft(self._source(path), document)
         return self._drafts[path]
 
@@ -194,8 +197,13 @@ class Drafts:
         made = {id(change): change for change in changes if not isinstance(change, str)}
         edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
-        draft.document = parse(edited.text)
+        draft.document = _read(path, edited.text)
         return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
+
+
+def _read(_: Path, text: str) -> Document:
+    # A project has thousands of files, and none of them is looked at for long.
+    return packed(parse(text))
 
 
 def changes_for(document: Document, texts: Sequence[tuple[Gap, str | None]]) -> list[Change | str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Slot,
         SlotState,
     )
+    from osmosis_synthesize.document.packed import packed
     from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
     from osmosis_synthesize.document.reader import is_gap, parse
     from osmosis_synthesize.document.rereading import carried_over, reparse, reparse_quickly
@@ -50,6 +51,7 @@ __all__ = [
     "is_gap",
     "is_placeholder",
     "new_schema_file",
+    "packed",
     "parse",
     "reparse",
     "reparse_quickly",
@@ -62,6 +64,7 @@ _MODULES = {
     "is_gap": "reader",
     "is_placeholder": "placeholders",
     "new_schema_file": "editor",
+    "packed": "packed",
     "parse": "reader",
     "reparse": "rereading",
     "reparse_quickly": "rereading",

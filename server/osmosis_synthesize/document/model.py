@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from osmosis_synthesize.document.data import plain_mapping
 from osmosis_synthesize.document.nodes import Map
 from osmosis_synthesize.names import EntryKey, ResourceType, fold
 from osmosis_synthesize.text import LineIndex, Span, TextEdit
+
+if TYPE_CHECKING:
+    from osmosis_synthesize.document.packed import Unread
 
 SlotState = Literal["absent", "empty", "text", "blocked"]
 """``absent``: no ``description`` key. ``empty``: a key whose value is null, blank or no text of its own.
@@ -62,18 +65,28 @@ class Entry:
     key: EntryKey
     slot: Slot | None
     """The entry's own description; ``None`` for the items of ``versions:``, whose model has it."""
-    columns: tuple[Slot, ...]
+    columns: Sequence[Slot]
     span: Span
     """The whole entry."""
     name_span: Span
-    node: Map = field(repr=False, compare=False)
-    """The entry's mapping, as it stood when the entry was read; for this package's own use."""
-    column_spans: tuple[Span, ...] = field(default=(), repr=False, compare=False)
+    mapping: Map | Unread = field(repr=False, compare=False)
+    """The entry's mapping, as it stood when the entry was read; for this package's own use, as is ``node``."""
+    column_spans: Sequence[Span] = field(default=(), repr=False, compare=False)
     """The whole of each of the columns."""
 
-    @cached_property
+    @property
+    def node(self) -> Map:
+        """The mapping; read again where it was let go."""
+        assert isinstance(self.mapping, Map), "whoever lets it go knows how to read it again"
+        return self.mapping
+
+    @property
     def data(self) -> Mapping[str, Any]:
         """The entry as plain data, as dbt reads it (aliases and merge keys resolved): tests, ``meta``, ``config``, …"""
+        return self._data
+
+    @cached_property
+    def _data(self) -> Mapping[str, Any]:
         return plain_mapping(self.node)
 
     def shifted(self, by: int) -> Entry:
@@ -84,14 +97,16 @@ class Entry:
             tuple(slot.shifted(by) for slot in self.columns),
             self.span.shifted(by),
             self.name_span.shifted(by),
-            self.node,
+            self.mapping,
             tuple(span.shifted(by) for span in self.column_spans),
         )
 
     def column(self, name: str) -> Slot | None:
         """The slot of a column by name, compared without case unless quoted; the last one wins, as in dbt."""
+        folded = fold(name)
         for slot in reversed(self.columns):
-            if slot.column is not None and fold(slot.column, quoted=slot.quoted) == fold(name, quoted=slot.quoted):
+            own = slot.column
+            if own == name or (own is not None and not slot.quoted and fold(own) == folded):
                 return slot
         return None
 
@@ -109,6 +124,10 @@ class Place(NamedTuple):
 
     slot: Slot
     node: Map
+
+
+HABITS: Final = "habits"
+"""Where a document remembers how it is written: see :mod:`.style`."""
 
 
 class Frame(NamedTuple):
@@ -211,9 +230,13 @@ class Document:
                 found += [Problem(problem.span.shifted(by), problem.message) for problem in part.problems]
         return tuple(sorted(found, key=lambda problem: problem.span.start))
 
-    @cached_property
+    @property
     def data(self) -> Mapping[str, Any]:
         """The whole file as plain data, as dbt reads it; empty where it was not read in one go."""
+        return self._data
+
+    @cached_property
+    def _data(self) -> Mapping[str, Any]:
         return plain_mapping(self.root) if self.root is not None else {}
 
     @cached_property

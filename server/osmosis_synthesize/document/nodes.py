@@ -90,6 +90,21 @@ def is_aliased(root: Node) -> bool:
     return False
 
 
+def mapping_at(root: Node | None, start: int) -> Map:
+    """The mapping of a tree that begins at ``start``. There is one: the tree is of the text in which it was seen."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Map):
+            if node.start == start:
+                return node
+            for pair in node.pairs:
+                waiting.extend(pair)
+        elif isinstance(node, Seq):
+            waiting.extend(node.items)
+    raise LookupError(f"no mapping begins at {start}")
+
+
 def value_of(mapping: Map, key: str) -> Node | None:
     """The value of one of the mapping's own keys (merge keys aside); of several the last, as PyYAML has it."""
     found = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from sys import intern
 from typing import Final
 
 from osmosis_synthesize.document.compose import NotAlone, Unreadable, compose_lines, compose_whole
@@ -237,7 +238,7 @@ class _Reader:
         if not isinstance(target, Scalar) or is_null(target):
             self.problem(item, "an entry without a name, which dbt refuses")
             return None
-        return target.value
+        return intern(target.value)  # a project has the same columns many times
 
     def slot(
         self, key: EntryKey, column: str | None, item: Node, mapping: Map, fields: Fields, why: str | None

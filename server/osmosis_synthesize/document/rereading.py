@@ -12,10 +12,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from osmosis_synthesize.document.compose import NOT_PRINTABLE, NotAlone, Unreadable, compose_lines
-from osmosis_synthesize.document.model import Document, Entry, Frame, Layout, Part, Problem, Slot
+from osmosis_synthesize.document.model import HABITS, Document, Entry, Frame, Layout, Part, Problem, Slot
 from osmosis_synthesize.document.parts import Stretch, begins_with_item
 from osmosis_synthesize.document.reader import parse, read_stretch, unreadable
-from osmosis_synthesize.document.style import HABITS
 from osmosis_synthesize.text import Span, TextEdit, apply_edits
 
 

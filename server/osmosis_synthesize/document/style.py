@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 
-from osmosis_synthesize.document.model import Document
+from osmosis_synthesize.document.model import HABITS, Document
 from osmosis_synthesize.document.nodes import Map, Scalar, Seq, content_end, is_null, value_of
 from osmosis_synthesize.document.reader import parse
 from osmosis_synthesize.document.scalar import Quote
@@ -97,10 +97,6 @@ def habits_of(document: Document) -> FileStyle:
         known = file_style(document if document.whole else parse(document.text), None)
         document.__dict__[HABITS] = known
     return cast("FileStyle", known)
-
-
-HABITS: Final = "habits"
-"""Where a document remembers its own."""
 
 
 def _width(widths: list[int]) -> int:

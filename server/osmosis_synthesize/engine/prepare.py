@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -140,6 +141,9 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
     )
 
 
+_SAYS_MORE: Final = re.compile(r"tags|meta|[*\\]")
+"""What stands in the text of an entry that may say which columns are private: a key, an alias, or a letter in disguise."""
+
 _PRIVATE: Final = "it is private, and is not named to a provider"
 
 
@@ -264,7 +268,8 @@ def _private(node: Node, work: Work) -> frozenset[str]:
         located = work.descriptions.locate(one)
         # The file may say so since the manifest was written.
         for entry in (located.entry, located.item) if located is not None else ():
-            names.update(_private_in(entry, work.privacy) if entry is not None else ())
+            if entry is not None and located is not None and _SAYS_MORE.search(entry.span.of(located.document.text)):
+                names.update(_private_in(entry, work.privacy))
     return frozenset(names)
 
 
