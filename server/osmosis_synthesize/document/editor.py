@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from osmosis_synthesize.document.compose import Unreadable, compose
-from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta
+from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta, Slot
 from osmosis_synthesize.document.parts import named_lines, part_of
 from osmosis_synthesize.document.plan import Plan, plan_changes
 from osmosis_synthesize.document.prove import is_as_expected
@@ -50,28 +51,85 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
 def edit_alone(document: Document, changes: Sequence[Change]) -> Edited | None:
     """The same, with no more than the entries that are edited read and proven; ``None`` where the whole text is needed.
 
-    An entry that can be read alone (see :mod:`.parts`) means what it means alone, before the edit and after it.
+    An entry that can be read alone (see :mod:`.parts`) means what it means alone, before the edit and after it. So does an
+    item of its list of columns.
     """
     found = [part_of(document, change) for change in changes]
     numbers = sorted({number for number in found if number is not None})
     if None in found or not 0 < len(numbers) <= _FEW:
         return None
-    style = habits_of(document)
     edits: list[TextEdit] = []
     for number in numbers:
-        start, end = document.layout.starts[number], document.layout.end(number)
-        frame = document.layout.parts[number].frame
-        assert frame is not None
-        before = named_lines(frame)
-        by = len(before) - start
-        alone = parse(before + document.text[start:end])
-        edited = _edit(
-            alone, [_moved(change, by) for change, at in zip(changes, found, strict=True) if at == number], style
-        )
-        if edited.rejected or any(edit.span.start < len(before) for edit in edited.edits):
+        here = [change for change, at in zip(changes, found, strict=True) if at == number]
+        made = _edits_of_column(document, here[0], number) if len(here) == 1 else None
+        if made is None:
+            made = _edits_of_entry(document, here, number)
+        if made is None:
             return None
-        edits += [TextEdit(edit.span.shifted(-by), edit.new_text) for edit in edited.edits]
+        edits += made
     return Edited(apply_edits(document.text, edits), tuple(edits))
+
+
+def _edits_of_entry(document: Document, changes: Sequence[Change], number: int) -> list[TextEdit] | None:
+    """The edits of one part."""
+    frame = document.layout.parts[number].frame
+    assert frame is not None
+    lines = Span(document.layout.starts[number], document.layout.end(number))
+    return _edits_of_lines(document, changes, named_lines(frame), lines)
+
+
+def _edits_of_column(document: Document, change: Change, number: int) -> list[TextEdit] | None:
+    """The edit of a column's description, read without the rest of its entry; ``None`` where that cannot be told."""
+    frame = document.layout.parts[number].frame
+    assert frame is not None
+    if not isinstance(change, Fill) or change.slot.column is None or change.slot.key.version is not None:
+        return None
+    lines = lines_of_column(document, change.slot, document.layout.end(number))
+    if lines is None:
+        return None
+    entry = f"{' ' * frame.dash}- name: {json.dumps(change.slot.key.name)}\n{' ' * frame.dash}  columns:\n"
+    return _edits_of_lines(document, [change], named_lines(frame) + entry, lines)
+
+
+def lines_of_column(document: Document, slot: Slot, end: int) -> Span | None:
+    """The lines from a column's dash up to what closes it, at most to ``end``; ``None`` where it has no dash of its own."""
+    entry = document.entry(slot.key)
+    at = next((at for at, one in enumerate(entry.columns) if one == slot), None) if entry is not None else None
+    if entry is None or at is None:
+        return None
+    own = entry.column_spans[at]
+    begin = _behind_dash(document, own)
+    if begin is None:
+        return None
+    start, dash = begin
+    if at + 1 < len(entry.columns):
+        following = _behind_dash(document, entry.column_spans[at + 1])
+        return Span(start, following[0]) if following is not None and following[1] == dash else None
+    line = document.lines.line_of(own.end) + 1
+    while line < document.lines.line_count and document.lines.line_start(line) < end:
+        text = document.lines.line_text(line)
+        bare = text.lstrip(" ")
+        if bare and not bare.startswith("#") and len(text) - len(bare) <= dash:
+            return Span(start, document.lines.line_start(line))
+        line += 1
+    return Span(start, end)
+
+
+def _behind_dash(document: Document, item: Span) -> tuple[int, int] | None:
+    """Where the line of an item begins, and how far its dash is indented; ``None`` if more stands before the item."""
+    start = document.lines.line_start(document.lines.line_of(item.start))
+    head = document.text[start : item.start]
+    return (start, head.index("-")) if head.strip(" ") == "-" else None
+
+
+def _edits_of_lines(document: Document, changes: Sequence[Change], before: str, lines: Span) -> list[TextEdit] | None:
+    """Edits of some whole lines, read and proven as if ``before`` were all that stands before them."""
+    by = len(before) - lines.start
+    alone = parse(before + lines.of(document.text))
+    edited = _edit(alone, [_moved(change, by) for change in changes], habits_of(document))
+    if edited.rejected or any(edit.span.start < len(before) for edit in edited.edits):
+        return None
+    return [TextEdit(edit.span.shifted(-by), edit.new_text) for edit in edited.edits]
 
 
 def _moved(change: Change, by: int) -> Change:
