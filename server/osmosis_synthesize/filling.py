@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
@@ -44,17 +45,22 @@ async def fill(
     pause = _PAUSE_SECONDS
     gathering = Gathering(outcomes)
     order = {id(gap): number for number, gap in enumerate(gaps)}
+    heap: list[NodeOutcome] = []
     try:
         while heap := await gathering.next(pause):
+            if recorder is not None and unwritten is not None:
+                for _ in recorder.look_up(proposal for outcome in heap for proposal in outcome.proposals):
+                    await asyncio.sleep(0)  # calls go on meanwhile
             started = time.monotonic()
-            edited = _edit_in(heap, order, drafts)
+            taken, heap = heap, []
+            edited = _edit_in(taken, order, drafts)
             if unwritten is not None:
                 unwritten += _write(edited, drafts, recorder)
             pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * (time.monotonic() - started))
             for outcome in edited:
                 yield outcome
     finally:
-        edited = _edit_in(gathering.left, order, drafts)
+        edited = _edit_in([*heap, *gathering.left], order, drafts)
         if unwritten is not None:
             unwritten += _write(edited, drafts, recorder)
         await gathering.aclose()

@@ -200,6 +200,19 @@ class Recorder:
         self._lineage: Final = lineage
         self._beside: Final = beside
 
+    def look_up(self, proposals: Iterable[Proposal]) -> Iterator[None]:
+        """Read the SQL that the records of these texts will need, a node at a time. Optional: for whoever has other things to
+        do in between.
+        """
+        if self._lineage is None or self._made_from is None:
+            return
+        generated = dict.fromkeys(one.gap.unique_id for one in proposals if isinstance(one.source, Author))
+        unique_ids = [unique_id for unique_id in generated if self._made_from.knows(unique_id)]
+        self._lineage.trace(unique_ids)
+        for unique_id in unique_ids:
+            self._made_from.expression(unique_id, None)
+            yield
+
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record the generated ones among these texts. They are in the drafts; whether on disk does not matter.
 

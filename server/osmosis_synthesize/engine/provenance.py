@@ -135,9 +135,13 @@ class Records:
         self._lines: Final = tuple(lines)
         self._newline: Final = newline
         self._found: Final = dict[Place, list[Record]]()
-        for _, record in self._lines:
+        self._texts: Final = dict[tuple[Place, str], str]()
+        """The first line about each text."""
+        for text, record in self._lines:
             if record is not None:
-                self._found.setdefault(record.place, []).append(record)
+                place = record.place
+                self._found.setdefault(place, []).append(record)
+                self._texts.setdefault((place, record.text), text)
 
     @classmethod
     def parse(cls, text: str) -> Records:
@@ -201,10 +205,8 @@ class Records:
 
     def _others(self, record: Record) -> Mapping[str, Any]:
         """What a newer version has noted about the same text, and we do not understand."""
-        for line in self._lines:
-            if line.record is not None and line.record.place == record.place and line.record.text == record.text:
-                return msgspec.json.decode(line.text)
-        return {}
+        text = self._texts.get((record.place, record.text))
+        return msgspec.json.decode(text) if text is not None else {}
 
 
 def to_meta(record: Record) -> str:
