@@ -70,6 +70,7 @@ class Editor:
         self.applied: list[types.WorkspaceEdit] = []
         self.registrations: list[types.Registration] = []
         self.statuses: list[dict[str, Any]] = []
+        self.lens_refreshes = 0
         self.refuse_edits = False
         self.fail_edits = False
         """Whether an edit of the server's is answered with an error."""
@@ -97,16 +98,18 @@ class Editor:
         folders: Iterable[Path] = (),
         options: Any = None,
         command: tuple[str, ...] = (sys.executable, "-X", "faulthandler", "-m", "osmosis_synthesize.lsp.main"),
+        params: types.InitializeParams | None = None,
     ) -> None:
-        self.capabilities = capabilities or full_capabilities()
-        await self.client.start_io(*command, env=environment)
-        self.result = await self.client.initialize_session(
-            types.InitializeParams(
-                capabilities=self.capabilities,
+        """``params`` takes the place of what the others say."""
+        if params is None:
+            params = types.InitializeParams(
+                capabilities=capabilities or full_capabilities(),
                 workspace_folders=[types.WorkspaceFolder(uri(folder), folder.name) for folder in folders],
                 initialization_options=options,
             )
-        )
+        self.capabilities = params.capabilities
+        await self.client.start_io(*command, env=environment)
+        self.result = await self.client.initialize_session(params)
 
     async def stop(self) -> int:
         """End in order; gives the server's exit code."""
@@ -303,7 +306,7 @@ class Editor:
 
         @client.feature(types.WORKSPACE_CODE_LENS_REFRESH)
         def refresh(params: None) -> None:
-            """Nothing is drawn here."""
+            self.lens_refreshes += 1
 
         @client.feature("osmosis/status")
         def status(params: Any) -> None:

@@ -213,16 +213,21 @@ async def test_a_poor_client_is_told_gaps_unasked(poor: Editor, demo: Path):
     await poor.until(lambda: not poor.client.diagnostics[name])
 
 
-async def test_a_poor_client_gets_whole_actions_and_plain_edits(poor: Editor, demo: Path, llm: FakeLLMServer):
+async def test_a_poor_client_gets_commands_and_plain_edits(poor: Editor, demo: Path, llm: FakeLLMServer):
     name = poor.open(demo / RIDERS)
     await poor.until(lambda: says(list(poor.client.diagnostics.get(name, ())), "call"))
 
-    actions = await poor.actions(name, poor.place(name, "rider_name"))
-    (inherit,) = [action for action in actions if action.title.startswith("Inherit description")]
-    assert inherit.edit is not None
-    assert inherit.edit.document_changes is None
-    assert poor.apply(inherit.edit)
-    assert not any(action.tags for action in actions)
+    place = poor.place(name, "rider_name")
+    params = types.CodeActionParams(
+        types.TextDocumentIdentifier(name), types.Range(place, place), types.CodeActionContext([])
+    )
+    offered = await poor.client.text_document_code_action_async(params) or []
+    commands = [item for item in offered if isinstance(item, types.Command)]
+    assert len(commands) == len(offered)
+    (inherit,) = [command for command in commands if command.title.startswith("Inherit description")]
+    assert (await poor.command(inherit.command, *(inherit.arguments or [])))["filled"] == 1
+    (edit,) = poor.applied
+    assert edit.document_changes is None
     assert llm.requests == []
 
     outcome = await poor.command("osmosis.generateModel", {"uri": name, "node": "model.quayside.dim_riders"})

@@ -29,6 +29,8 @@ class Abilities:
     """It takes versioned edits."""
     change_annotations: bool = False
     create_files: bool = False
+    action_literals: bool = False
+    """It takes code actions; one that does not takes commands in their place."""
     resolves_edits: bool = False
     """It asks for the edit of a code action when that is chosen."""
     disabled_actions: bool = False
@@ -58,6 +60,8 @@ def abilities_of(capabilities: types.ClientCapabilities, encoding: object) -> Ab
         document_changes=bool(_at(edit, "document_changes")),
         change_annotations=_at(edit, "change_annotation_support") is not None,
         create_files=types.ResourceOperationKind.Create in (_at(edit, "resource_operations") or ()),
+        action_literals=_at(code_action, "code_action_literal_support") is not None
+        or _at(code_action, "resolve_support") is not None,
         resolves_edits="edit" in (_at(code_action, "resolve_support.properties") or ())
         and bool(_at(code_action, "data_support")),
         disabled_actions=bool(_at(code_action, "disabled_support")),

@@ -63,7 +63,10 @@ async def _begin(session: Session) -> None:
 
 def _folders(session: Session) -> list[Path]:
     """The workspace's."""
-    paths = (convert.path_of(folder.uri) for folder in session.protocol.workspace.folders.values())
+    workspace = session.protocol.workspace
+    # Clients from before there were several of them name one as the root.
+    uris = [folder.uri for folder in workspace.folders.values()] or [workspace.root_uri]
+    paths = (convert.path_of(uri) for uri in uris if uri)
     return [path for path in paths if path is not None]
 
 

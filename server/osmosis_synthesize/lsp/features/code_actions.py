@@ -93,8 +93,8 @@ Later = Texts | Inherit | Columns | Undo
 """The ``data`` by which an action is resolved."""
 
 
-async def offer(session: Session, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """The actions for a place or a selection."""
+async def offer(session: Session, params: types.CodeActionParams) -> list[types.CodeAction] | list[types.Command]:
+    """The actions for a place or a selection; to a client that knows no actions, those of them that are commands."""
     only = None if params.context.only is None else [_value(kind) for kind in params.context.only]
     if not any(_is_wanted(kind, only) for kind in KINDS):
         return []
@@ -115,6 +115,8 @@ async def offer(session: Session, params: types.CodeActionParams) -> list[types.
         for action in _Offers(session, view, looked, params.context.diagnostics).all()
         if _is_wanted(_value(action.kind), only)
     ]
+    if not session.abilities.action_literals:
+        return [action.command for action in actions if action.command is not None]
     if session.abilities.resolves_edits:
         return actions
     # Nobody has asked for the edit of a whole file, which takes longest, unless by its kind.
@@ -435,7 +437,9 @@ class _Offers:
     ) -> types.CodeAction:
         """Put texts in place that are known."""
         mended = self._mended([item.gap for item in proposals])
-        if any(isinstance(item.source, Author) or self._cannot_make(item.gap) for item in proposals):
+        if not self.abilities.action_literals or any(
+            isinstance(item.source, Author) or self._cannot_make(item.gap) for item in proposals
+        ):
             project = self.view.project
             self.session.proposed.update(((project.root, item.gap.id), item) for item in proposals)
             slots = (SlotText(convert.uri_of(item.gap.file), *item.gap.id, item.text) for item in proposals)
