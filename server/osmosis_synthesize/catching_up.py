@@ -141,7 +141,7 @@ class _Reading:
             self._visit_code(path)
         for path in self._own.mentions.files:
             self._visit_schema(path)
-        self._ids += [unique_id for unique_id, node in self._index.nodes.items() if self._index.is_editable(node)]
+        self._ids += [card.unique_id for card in self._index.cards if self._index.is_editable(card)]
 
     def read_macros_and_docs(self, path: Path) -> None:
         """Those of a file that was asked for."""

@@ -17,6 +17,7 @@ from osmosis_synthesize.names import EntryKey
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document import Document
+    from osmosis_synthesize.manifest.decode import Card
     from osmosis_synthesize.manifest.index import Index
     from osmosis_synthesize.manifest.model import Node
 
@@ -77,7 +78,7 @@ class Homes:
         self._root: Final = root
         self._schema_file: Final = schema_file
 
-    def of(self, node: Node) -> Path | None:
+    def of(self, node: Node | Card) -> Path | None:
         """The file with a node's entry: the one that the manifest names, or the one it has moved to since.
 
         ``None`` where no file has one, or the node is none of the project's own.
@@ -107,10 +108,10 @@ class Homes:
         return Path(os.path.realpath(self._root / path))
 
     @cached_property
-    def _used_in(self) -> Mapping[str, Mapping[str, Sequence[Node]]]:
+    def _used_in(self) -> Mapping[str, Mapping[str, Sequence[Card]]]:
         """By folder: the schema files that its nodes use, each with those nodes."""
-        used: dict[str, dict[str, list[Node]]] = {}
-        for node in self._index.nodes.values():
+        used: dict[str, dict[str, list[Card]]] = {}
+        for node in self._index.cards:
             if (
                 node.resource_type != "source"
                 and node.schema_path is not None
@@ -125,5 +126,5 @@ def _has_entry(document: Document | None, key: EntryKey) -> bool:
     return document is not None and document.entry(key) is not None
 
 
-def _is_named_after(path: str, nodes: Sequence[Node]) -> bool:
+def _is_named_after(path: str, nodes: Sequence[Card]) -> bool:
     return posixpath.splitext(posixpath.basename(path))[0].lstrip("_") == nodes[0].name

@@ -319,7 +319,7 @@ class Project:
         from osmosis_synthesize.engine.upstream import shared_upstream
 
         descriptions = self._descriptions
-        editable = {unique_id for unique_id, node in self.index.nodes.items() if self.index.is_editable(node)}
+        editable = {card.unique_id for card in self.index.cards if self.index.is_editable(card)}
         return shared_upstream(
             gaps,
             descriptions=descriptions,

@@ -29,6 +29,7 @@ from osmosis_synthesize.names import EntryKey
 
 if TYPE_CHECKING:
     from osmosis_synthesize.document import Document, Entry
+    from osmosis_synthesize.manifest.decode import Card
     from osmosis_synthesize.manifest.index import Index
     from osmosis_synthesize.manifest.lineage import Lineages
     from osmosis_synthesize.manifest.model import Node
@@ -79,7 +80,7 @@ class Ground:
 class Scope:
     """What a request means."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[Node | Card, ...]
     """Those that may lack an entry."""
     files: tuple[Path, ...]
     """The schema files, without symbolic links, each once."""
@@ -102,9 +103,9 @@ def scope_of(request: Request, ground: Ground) -> Scope:
     """The nodes and schema files that a request means."""
     known = ground.known
     if request.whole_project:
-        own = (node for node in known.index.nodes.values() if known.index.is_editable(node)) if known else ()
+        own = (card for card in known.index.cards if known.index.is_editable(card)) if known else ()
         return Scope(tuple(own), tuple(ground.mentions.files), ())
-    nodes: list[Node] = []
+    nodes: list[Node | Card] = []
     files: list[Path] = []
     notes: list[str] = []
     for given in request.files:
@@ -197,7 +198,7 @@ def _look_at(path: Path, request: Request, ground: Ground, looked: _Looked) -> N
         looked.add_columns(_missing_columns(document, path, ground, known))
 
 
-def _undocumented(nodes: Sequence[Node], ground: Ground, known: Known, notes: list[str]) -> list[Gap]:
+def _undocumented(nodes: Sequence[Node | Card], ground: Ground, known: Known, notes: list[str]) -> list[Gap]:
     """The gaps of those nodes that no schema file of the project has an entry for, be the manifest stale or not."""
     gaps: dict[EntryKey, Gap] = {}
     for node in nodes:

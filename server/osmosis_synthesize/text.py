@@ -8,6 +8,7 @@ characters (``str.splitlines`` disagrees, so it is not used).
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ class LineIndex:
         self.text = text
         # A line of a number from `_moved_from` on starts `_moved_by` characters behind what `_starts` says, so that an edit
         # need not touch the numbers of all the lines below it.
-        self._starts = [0, *(match.end() for match in _LINE_BREAK.finditer(text))]
+        # An array takes a tenth of the memory of a list. Below an edit, numbers may be negative.
+        self._starts = array("i", [0, *(match.end() for match in _LINE_BREAK.finditer(text))])
         self._moved_from = len(self._starts)
         self._moved_by = 0
 
@@ -116,7 +118,7 @@ class LineIndex:
                 below[line - rest - 1] -= self._moved_by
         new = object.__new__(LineIndex)
         new.text = text
-        new._starts = kept + [match.end() for match in _LINE_BREAK.finditer(text, kept[first], end)]
+        new._starts = kept + array("i", [match.end() for match in _LINE_BREAK.finditer(text, kept[first], end)])
         new._moved_from = len(new._starts)
         new._starts += below
         new._moved_by = self._moved_by + delta

@@ -109,6 +109,12 @@ def test_a_changed_manifest_gets_a_new_one_in_place_of_the_old(tmp_path: Path, f
     assert snapshot.load(path, folder=folder).metadata.dbt_version == "1.11.17"
 
 
+def test_who_writes_one_uses_it_at_once(folder: Path) -> None:
+    assert isinstance(snapshot.load(MANIFEST, folder=folder).contents.docs, memoryview), (
+        "it is mapped, not in memory twice"
+    )
+
+
 def test_another_version_of_this_package_writes_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot.load(MANIFEST, folder=folder)
     (old,) = files(folder)
@@ -138,9 +144,11 @@ def test_only_some_are_kept_and_nothing_unfinished(tmp_path: Path, folder: Path)
     assert len([file for file in left if file.suffix == ".snapshot"]) == snapshot.KEPT
     assert {file.name for file in left if file.suffix != ".snapshot"} == {"new.tmp", "unrelated"}
     last = tmp_path / str(snapshot.KEPT + 1) / "manifest.json"
-    assert isinstance(snapshot.load(last, folder=folder).contents.docs, memoryview)
+    snapshot.load(last, folder=folder)
+    assert files(folder) == left
     first = tmp_path / "0" / "manifest.json"
-    assert not isinstance(snapshot.load(first, folder=folder).contents.docs, memoryview)
+    snapshot.load(first, folder=folder)
+    assert files(folder) != left
 
 
 @pytest.mark.parametrize("keep", [0, 3, 19, 200, 10_000, -1])

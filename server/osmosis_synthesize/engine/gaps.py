@@ -14,6 +14,7 @@ from osmosis_synthesize.engine.model import Gap
 from osmosis_synthesize.names import EntryKey
 
 if TYPE_CHECKING:
+    from osmosis_synthesize.manifest.decode import Card
     from osmosis_synthesize.manifest.index import Index
     from osmosis_synthesize.manifest.model import Node
 
@@ -148,7 +149,7 @@ def survey_entry(entry: Entry, path: str, *, naming: Naming, placeholders: Colle
     return EntrySurvey(entry, found, ids, len(slots))
 
 
-def gap_of_undocumented(node: Node, key: EntryKey, file: Path) -> Gap:
+def gap_of_undocumented(node: Node | Card, key: EntryKey, file: Path) -> Gap:
     """The gap of a node that no schema file mentions: its entry would be made in ``file``."""
     return Gap(node.unique_id, None, key, file, 1, 1, None)
 

@@ -36,6 +36,9 @@ KEPT: Final = 4
 WORTHWHILE: Final = 2_000_000
 """Bytes of a manifest from which on a snapshot is worth its place: a smaller one loads in some milliseconds."""
 
+_MAPPED: Final = 16_000_000
+"""Bytes of a snapshot that count as this process's memory at most, roughly."""
+
 _SUFFIX: Final = ".snapshot"
 _PREFIX: Final = struct.Struct("<8sQI")
 """Magic, length of the cards, CRC-32 of the cards."""
@@ -77,7 +80,10 @@ def load(path: Path, *, catalog: Path | None = None, folder: Path) -> Index:
     index = cold.load(path, catalog=catalog)
     stamp = stamp_of(path)
     if stamp is not None and stamp.size >= WORTHWHILE and identity == _identity(path, catalog):
-        write(_file(folder, path, identity), index, identity)
+        written = _file(folder, path, identity)
+        write(written, index, identity)
+        # Mapped, it takes a fifth of the memory.
+        return read(written, path, identity) or index
     return index
 
 
@@ -86,7 +92,8 @@ def read(file: Path, path: Path, identity: str) -> Index | None:
     try:
         with file.open("rb") as opened:
             # Mapped files must never shrink; ours are only ever written anew under another name and then moved.
-            view = memoryview(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+            mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        view = memoryview(mapped)
         magic, length, checksum = _PREFIX.unpack_from(view)
         encoded = view[_PREFIX.size : _PREFIX.size + length]
         if magic != _MAGIC or zlib.crc32(encoded) != checksum:
@@ -97,7 +104,7 @@ def read(file: Path, path: Path, identity: str) -> Index | None:
     offsets = list(accumulate(cards.lengths, initial=_PREFIX.size + length))
     if cards.identity != identity or offsets[-1] != len(view):
         return None
-    bodies = _Bodies(file, view, offsets, cards.checksums)
+    bodies = _Bodies(file, mapped, offsets, cards.checksums)
     tests_from = 2 + len(cards.nodes)
     catalog = None
     if cards.catalog_path is not None:
@@ -165,20 +172,27 @@ class _Bodies:
     """Slices of a mapped snapshot, each checked when it is taken."""
 
     def __init__(
-        self, file: Path, view: memoryview, offsets: list[int], checksums: list[int], first: int = 0
+        self, file: Path, mapped: mmap.mmap, offsets: list[int], checksums: list[int], first: int = 0
     ) -> None:
         self._file = file
-        self._view = view
+        self._mapped = mapped
+        self._view = memoryview(mapped)
         self._offsets = offsets
         self._checksums = checksums
         self._first = first
+        self._read = 0
+        """Bytes since the pages were last given back."""
 
     def starting(self, first: int) -> _Bodies:
         """The same, counted from the body at ``first``."""
-        return _Bodies(self._file, self._view, self._offsets, self._checksums, first)
+        return _Bodies(self._file, self._mapped, self._offsets, self._checksums, first)
 
     def __getitem__(self, at: int, /) -> Body:
         at += self._first
+        self._read += self._offsets[at + 1] - self._offsets[at]
+        if self._read > _MAPPED and hasattr(mmap, "MADV_DONTNEED"):
+            self._read = 0
+            self._mapped.madvise(mmap.MADV_DONTNEED)  # whoever needs a page again has it from the system's cache
         body = self._view[self._offsets[at] : self._offsets[at + 1]]
         if zlib.crc32(body) != self._checksums[at]:
             with contextlib.suppress(OSError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
 
 from osmosis_synthesize.manifest.lineage.task import (
     TIME_LIMIT,
@@ -18,6 +21,7 @@ from osmosis_synthesize.manifest.lineage.task import (
 )
 from osmosis_synthesize.manifest.model import NodeLineage
 from osmosis_synthesize.names import fold
+from osmosis_synthesize.recent import Recent
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -35,6 +39,15 @@ _BATCH: Final = 8
 
 _UNSAVED: Final = 500
 """How many lineages wait at most to be written to the cache."""
+
+_WAITING: Final = 4 * MANY
+"""Nodes that wait at most to be traced: each holds its SQL and that of its parents."""
+
+_UNPACKED: Final = 1_000
+"""Lineages that need not be unpacked when they are asked for, at least."""
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(NodeLineage).decode
 
 
 class _Question(NamedTuple):
@@ -84,7 +97,9 @@ class Lineages(Mapping[str, NodeLineage]):
         self._time_limit: Final = time_limit
         self._cache_file: Final = cache
         self._whole: Final = whole
-        self._traced: Final = dict[str, NodeLineage]()
+        self._traced: Final = dict[str, bytes]()
+        """Packed, which takes a fifth of the memory."""
+        self._recent: Final = Recent[NodeLineage](_UNPACKED)
         self._schema: Final = dict[str, tuple[str, ...]]()
         self._declared: Final = dict[str, tuple[str, ...]]()
         self._unsaved: list[tuple[bytes, NodeLineage]] = []
@@ -95,7 +110,11 @@ class Lineages(Mapping[str, NodeLineage]):
                 question = self._question(each)
                 self._keep(question, self._recall(question) or self._solve(question))
             self._save()
-        return self._traced[unique_id]
+        lineage = self._recent.get(unique_id)
+        if lineage is None:
+            lineage = _decode(self._traced[unique_id])
+            self._recent.keep(unique_id, lineage)
+        return lineage
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index.nodes)
@@ -133,7 +152,7 @@ class Lineages(Mapping[str, NodeLineage]):
         running: dict[Future[list[Solved]], list[_Question]] = {}
         here = 0
         while graph.ready or missing or running:
-            while graph.ready:
+            while graph.ready and len(missing) < _WAITING:
                 question = self._question(graph.ready.popleft())
                 known = self._recall(question)
                 if known is None and has_sql(question.task.node):
@@ -153,7 +172,7 @@ class Lineages(Mapping[str, NodeLineage]):
                     size = min(_BATCH, 1 + len(missing) // (2 * workers.count))
                     batch = [missing.popleft() for _ in range(min(size, len(missing)))]
                     running[workers.submit([question.task for question in batch])] = batch
-            if running and not graph.ready:
+            if running and (not graph.ready or len(missing) >= _WAITING):
                 wait(running, return_when=FIRST_COMPLETED)
             for future in [future for future in running if future.done()]:
                 batch = running.pop(future)
@@ -220,9 +239,10 @@ class Lineages(Mapping[str, NodeLineage]):
 
     def _keep(self, question: _Question, solved: Solved) -> None:
         unique_id, lineage = question.unique_id, solved.lineage
-        self._traced[unique_id] = lineage
+        self._traced[unique_id] = _encode(lineage)
+        self._recent.keep(unique_id, lineage)
         if unique_id not in self._schema:
-            names = tuple(column.name for column in lineage.columns)
+            names = tuple(intern(column.name) for column in lineage.columns)
             if lineage.complete:
                 self._schema[unique_id] = names
             else:
