@@ -264,3 +264,39 @@ def test_no_template_makes_it_fail(template: str) -> None:
 @settings(max_examples=60, deadline=None)
 def test_text_without_jinja_stays(text: str) -> None:
     assert render(text).sql == text.removesuffix("\n")
+
+
+PIECES = st.sampled_from(
+    [
+        "{{ ref('orders') }}",
+        "{{ref( 'shop' , \"orders\" )}}",
+        "{{ ref('other', 'orders') }}",
+        "{{ ref('bikes') }}",
+        "{{ ref('steps') }}",
+        "{{ source('raw', 'payments') }}",
+        "{{ source('payments') }}",
+        "{{ source('raw', 'ref') }}",
+        "{{ ref('nobody') }}",
+        "{{ ref('') }}",
+        "{{ ref('shop', '') }}",
+        "{{- ref('steps') -}}",
+        "{{ 'x' }}",
+        "select * from ",
+        " -- the end\n",
+        "\n",
+        "\r\n",
+        "{# no #}",
+        "{% raw %}",
+        "{% endraw %}",
+        "{",
+        "}}",
+        "'",
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=6).map("".join))
+def test_references_alone_are_resolved_as_the_template_would(template: str) -> None:
+    plain, by_template = render(template), render("{{ '' }}" + template)
+    assert plain == by_template

@@ -68,27 +68,38 @@ class References:
         """``ref('name')``, ``ref('package', 'name')``, each with ``v`` or ``version``."""
         name = str(names[-1]) if names else ""
         package = str(names[0]) if len(names) > 1 else None
-        version = options.get("v", options.get("version"))
-        found = [
-            node
-            for node in self._parents.values()
-            if node.name == name
-            and node.resource_type != "source"
-            and package in (None, node.package_name)
-            and (version is None or node.version == str(version))
-        ]
-        if len(found) > 1:
-            found = [node for node in found if node.version == node.latest_version] or found
-        return RelationName(found[0]) if len(found) == 1 else self._sandbox.unknown(f"ref({name})")
+        node = referred(self._parents, name, package, options.get("v", options.get("version")))
+        return RelationName(node) if node is not None else self._sandbox.unknown(f"ref({name})")
 
     def source(self, *names: Any, **_options: Any) -> RelationName | Unresolved:
         """``source('name', 'table')``."""
-        found = [
-            node
-            for node in self._parents.values()
-            if node.resource_type == "source" and (node.source_name, node.name) == tuple(map(str, names))
-        ]
-        return RelationName(found[0]) if len(found) == 1 else self._sandbox.unknown("source")
+        node = source_table(self._parents, *map(str, names)) if len(names) == 2 else None
+        return RelationName(node) if node is not None else self._sandbox.unknown("source")
+
+
+def referred(parents: Mapping[str, Node], name: str, package: str | None, version: Any = None) -> Node | None:
+    """What ``ref`` means among a node's ``parents``; ``None`` if that is not one node."""
+    found = [
+        node
+        for node in parents.values()
+        if node.name == name
+        and node.resource_type != "source"
+        and package in (None, node.package_name)
+        and (version is None or node.version == str(version))
+    ]
+    if len(found) > 1:
+        found = [node for node in found if node.version == node.latest_version] or found
+    return found[0] if len(found) == 1 else None
+
+
+def source_table(parents: Mapping[str, Node], source: str, name: str) -> Node | None:
+    """What ``source`` means among a node's ``parents``; ``None`` if that is not one table."""
+    found = [
+        node
+        for node in parents.values()
+        if node.resource_type == "source" and (node.source_name, node.name) == (source, name)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 class Recorder:
