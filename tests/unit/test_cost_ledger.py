@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,20 @@ class TestMoney:
 
     def test_the_unknown_is_not_shown_as_nothing(self) -> None:
         assert show(None) == "unknown"
+
+
+def test_what_was_asked_alone_is_known(ledger: Ledger) -> None:
+    def enter(columns: tuple[str, ...], project: str = "shop", **more: Any) -> None:
+        ledger.record(Entry("openai", "gpt-5", project=project, node="model.shop.a", columns=columns, **more))
+
+    enter(("id", "name"))
+    enter(("amount",))
+    enter(("",))
+    enter(("elsewhere",), project="other")
+    enter(("failed",), outcome="failed")
+    enter(("cached",), cache_hit=True)
+
+    assert ledger.asked_alone("shop") == {("model.shop.a", "amount"), ("model.shop.a", None)}
 
 
 class TestSpend:

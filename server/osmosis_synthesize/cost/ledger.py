@@ -41,7 +41,7 @@ class Entry:
     project: str = ""
     node: str = ""
     columns: tuple[str, ...] = ()
-    """The columns that were asked for."""
+    """The columns that were asked for; an empty name is the node's own description."""
     cache_hit: bool = False
     duration: float = 0.0
     """Seconds from asking to the reply, all tries included."""
@@ -97,6 +97,17 @@ class Ledger:
     def spent_today(self) -> Decimal:
         """US dollars of all calls since :func:`start_of_today`."""
         return from_picos(self._store.read(spent_today))
+
+    def asked_alone(self, project: str) -> set[tuple[str, str | None]]:
+        """The gaps of a project, as ``unique_id`` and column (``None`` for the node's own), that have had a call of their own."""
+        rows = self._store.read(
+            lambda connection: connection.execute(
+                """SELECT DISTINCT node, json_extract(columns, '$[0]') FROM ledger
+                   WHERE project = ? AND NOT cache_hit AND outcome = 'answered' AND json_array_length(columns) = 1""",
+                (project,),
+            ).fetchall()
+        )
+        return {(node, column or None) for node, column in rows}
 
     def input_token_ratios(self, provider: str, model: str, limit: int) -> list[float]:
         """Actual by estimated input tokens of the latest calls to a model, at most ``limit``."""

@@ -177,11 +177,10 @@ def part_of(document: Document, change: Change) -> int | None:
     if document.broken or isinstance(change, NewEntry):
         return None
     key = change.key if isinstance(change, NewColumn) else change.slot.key
-    layout = document.layout
-    found = [number for number, part in enumerate(layout.parts) if any(entry.key == key for entry in part.entries)]
-    if len(found) != 1 or layout.parts[found[0]].frame is None or not layout.parts[found[0]].readable:
-        return None
-    return found[0]
+    parts = document.layout.parts
+    found = {number for number, part in enumerate(parts) for entry in part.entries if entry.key == key}
+    number = found.pop() if len(found) == 1 else None
+    return number if number is not None and parts[number].frame is not None and parts[number].readable else None
 
 
 def named_lines(frame: Frame) -> str:

@@ -151,7 +151,7 @@ def may_be_cached_alone(session: Session, project: Project, gap: Gap, way: Way |
     """Whether the cache may answer for this gap alone, which the outlook has as (one of those of) a call.
 
     The reply to a call for several gaps is kept under another key than that to a call for one of them. To ask for each of
-    them alone as well would take a prompt for each, so that is done only for those about which somebody has asked.
+    them alone as well would take a prompt for each, so that is done only for those that were: here, or as the ledger has it.
     """
     return isinstance(way, PlannedCall) and (project.root, gap.id) in session.asked_alone
 

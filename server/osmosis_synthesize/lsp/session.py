@@ -63,9 +63,7 @@ class Session:
         self.proposed: Final = dict[tuple[Path, GapId], Proposal]()
         """What the client was given last for each gap of a project, to know it again when it comes back to be applied."""
         self.asked_alone: Final = set[tuple[Path, GapId]]()
-        """The gaps for which a run of their own was started, so that the cache may hold a text for each. The worker may look."""
-        self.not_cached_alone: Final = dict[tuple[Path, GapId], Way]()
-        """Others for which it holds none, each with the outlook under which that was looked up."""
+        """The gaps that were asked for alone, so that the cache may hold a text for each. The worker may look."""
         self.status_is_due = False
         """The client will be told in a moment how things are."""
         self.status_told: object = None

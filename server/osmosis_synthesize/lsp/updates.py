@@ -14,15 +14,16 @@ from typing import Any, Final, cast
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.discovery import PROJECT_FILE
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.client import abilities_of
-from osmosis_synthesize.lsp.configuration import SECTION, read_configuration
+from osmosis_synthesize.lsp.configuration import SECTION, Configuration, read_configuration
 from osmosis_synthesize.lsp.features import diagnostics, status
 from osmosis_synthesize.lsp.outlook import work_out, work_out_model
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.texts import OpenText
-from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Broken, Member, Ready, Unread
+from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Broken, GapId, Member, Ready, State, Unread
 
 _TYPING: Final = 0.2
 """Seconds without a change after which the outlook is worked out anew. Diagnostics do not wait for it."""
@@ -264,7 +265,8 @@ def reload(session: Session, member: Member, *, after: float = 0.0) -> None:
 
 async def _load(session: Session, member: Member) -> None:
     configuration = session.in_force
-    state = await session.worker.do(lambda: member.load(configuration))
+    state, asked_alone = await session.worker.do(lambda: _loaded(session, member, configuration))
+    session.asked_alone.update(asked_alone)
     before = member.state
     match state:
         case Broken(error) if isinstance(before, Ready):
@@ -287,6 +289,15 @@ async def _load(session: Session, member: Member) -> None:
     await announce(session, mine)
     for uri in mine:
         session.jobs.restart(("outlook", uri), lambda uri=uri: _look_ahead(session, uri), name="outlook")
+
+
+def _loaded(session: Session, member: Member, configuration: Configuration) -> tuple[State, set[tuple[Path, GapId]]]:
+    """The project, and those of its gaps for which the cache may hold a text of their own; for the worker."""
+    state = member.load(configuration)
+    if not isinstance(state, Ready):
+        return state, set()
+    gaps = Ledger(session.store).asked_alone(state.project.layout.name)
+    return state, {(member.root, gap) for gap in gaps}
 
 
 # Settings and files

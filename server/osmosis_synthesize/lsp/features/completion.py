@@ -22,7 +22,7 @@ from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.features import status
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Target, plain
-from osmosis_synthesize.lsp.outlook import plan_now
+from osmosis_synthesize.lsp.outlook import may_be_cached_alone, plan_now
 from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
@@ -31,9 +31,6 @@ from osmosis_synthesize.lsp.workspace import Way, label_of
 from osmosis_synthesize.text import Span
 
 _KEY: Final = re.compile(r"(?:\s|-)*description[ \t]*:[ \t]*")
-
-_LOOKED_UP: Final = 100
-"""Of how many gaps it is remembered that the cache has nothing for them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +130,12 @@ async def _spot(session: Session, uri: str, position: types.Position) -> _Spot |
 
 
 async def _way(session: Session, spot: _Spot) -> Way | None:
-    """How the gap would be filled; worked out now if it is new, or if the cache may have a text for it alone.
-
-    Whether that has one is looked up once for an outlook: it takes a prompt, and editors ask at each key.
-    """
+    """How the gap would be filled; worked out now if it is new, or if the cache may have a text for it alone."""
     known = spot.reading.ways.get(spot.gap.id)
+    if known is not None and not may_be_cached_alone(session, spot.reading.project, spot.gap, known):
+        return known
     project = session.refreshed(spot.reading.project)
-    name = project.root, spot.gap.id
-    if known is not None and not isinstance(known, PlannedCall):
-        return known
-    if known is not None and name not in session.asked_alone and session.not_cached_alone.get(name) is known:
-        return known
-    way = (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
-    if isinstance(way, Proposal):
-        session.asked_alone.add(name)
-    elif known is not None:
-        session.not_cached_alone[name] = known
-        if len(session.not_cached_alone) > _LOOKED_UP:
-            del session.not_cached_alone[next(iter(session.not_cached_alone))]
-    return way
+    return (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
 
 
 async def _bought(session: Session, spot: _Spot, token: str | int | None) -> Proposal | None:
