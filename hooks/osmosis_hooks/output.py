@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.project import shown
@@ -82,14 +82,40 @@ def tell_notes(notes: Iterable[str]) -> None:
 def write_json(path: Path, report: Mapping[str, Any]) -> None:
     """Write a report to a file, or to standard output if ``path`` is ``-``.
 
+    What is an iterator in it becomes a list, of which no more than one item is in memory.
+
     Raises:
         WriteError: the file cannot be written.
     """
-    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     if str(path) == "-":
-        sys.stdout.write(text)
+        sys.stdout.writelines(_json(report))
         return
-    write_report(path, text)
+    _write(path, _json(report))
+
+
+def _json(report: Mapping[str, Any]) -> Iterator[str]:
+    """What ``json.dumps`` makes of a report, piece by piece."""
+    before = "{\n"
+    for name, value in report.items():
+        yield f"{before}  {json.dumps(name)}: "
+        before = ",\n"
+        if isinstance(value, Iterator):
+            yield from _json_list(cast("Iterator[object]", value))
+        else:
+            yield _dumped(value, 2)
+    yield "\n}\n"
+
+
+def _json_list(items: Iterator[object]) -> Iterator[str]:
+    between = "[\n    "
+    for item in items:
+        yield f"{between}{_dumped(item, 4)}"
+        between = ",\n    "
+    yield "[]" if between[0] == "[" else "\n  ]"
+
+
+def _dumped(value: object, indent: int) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False).replace("\n", "\n" + " " * indent)
 
 
 def write_report(path: Path, text: str) -> None:
@@ -98,8 +124,13 @@ def write_report(path: Path, text: str) -> None:
     Raises:
         WriteError: the file cannot be written.
     """
+    _write(path, [text])
+
+
+def _write(path: Path, pieces: Iterable[str]) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
     except OSError as error:
         raise WriteError(f"The report {path} was not written: {error.strerror or error}.", path=path) from error
 

@@ -9,7 +9,7 @@ import re
 import stat
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,7 +44,12 @@ def stamp_of(path: Path) -> Stamp | None:
 
 def shown(path: Path) -> str:
     """A path as messages and reports have it: relative to the working folder if it lies below, else absolute; POSIX."""
-    here = Path(os.path.realpath(Path.cwd()))
+    return _shown(path, os.getcwd())  # noqa: PTH109 - it is asked for each line of a report, and the key of a cache
+
+
+@lru_cache(maxsize=4096)
+def _shown(path: Path, folder: str) -> str:
+    here = Path(os.path.realpath(folder))
     return (path.relative_to(here) if path.is_relative_to(here) else path).as_posix()
 
 

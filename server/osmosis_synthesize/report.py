@@ -26,7 +26,7 @@ class Finished:
 
 
 def report(runs: Sequence[Finished]) -> dict[str, Any]:
-    """What the runs did, one for each project, as plain data.
+    """What the runs did, one for each project, as plain data. Of the long lists each item is made when it is asked for.
 
     Lines count from 1 and are those of the edited files. Costs are numbers of US dollars, ``null`` where the price is
     unknown.
@@ -34,13 +34,13 @@ def report(runs: Sequence[Finished]) -> dict[str, Any]:
     spent = sum((outcome.spent for run in runs for outcome in run.outcomes), Spent())
     return {
         "version": VERSION,
-        "filled": [
+        "filled": (
             _filled(proposal, run.drafts)
             for run in runs
             for outcome in run.outcomes
             for proposal in outcome.proposals
-        ],
-        "gaps": [_gap(item, run.drafts) for run in runs for outcome in run.outcomes for item in outcome.unfilled],
+        ),
+        "gaps": (_gap(item, run.drafts) for run in runs for outcome in run.outcomes for item in outcome.unfilled),
         "usage": {
             "calls": spent.calls,
             "input_tokens": spent.usage.input_tokens,
