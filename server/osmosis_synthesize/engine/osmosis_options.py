@@ -15,6 +15,20 @@ from typing import Any, Final, cast
 
 from osmosis_synthesize.manifest.index import Index
 
+_OPTIONS: Final = (
+    *("skip-inherit-descriptions", "force-inherit-descriptions", "prefix", "default-progenitor"),
+    *("column-default-progenitor", "use-unrendered-descriptions"),
+)
+_GROUPS: Final = ("dbt-osmosis-options", "dbt_osmosis_options")
+
+
+def _spellings(option: str) -> tuple[str, ...]:
+    """The keys under which an option may stand."""
+    underscores = option.replace("-", "_")
+    return f"dbt-osmosis-{option}", f"dbt_osmosis_{underscores}", option, underscores
+
+
+_SPELLINGS: Final = frozenset((*_GROUPS, *(name for option in _OPTIONS for name in _spellings(option))))
 _NO: Final = frozenset({"", "0", "false", "no", "none", "null", "off"})
 
 
@@ -53,7 +67,8 @@ class Options:
         described = node.column(column)
         own: Mapping[str, Any] = described.meta if described is not None else {}
         # Of a config the index keeps what bears dbt-osmosis's name, so that an option's bare name means nothing there.
-        where = tuple(place for place in (own, node.meta, node.config, *self._variables) if place)
+        places = (own, node.meta, node.config, *self._variables)
+        where = tuple(place for place in places if place and not _SPELLINGS.isdisjoint(place))
         if not where:
             return NOTHING_SET
         progenitor = _find("column-default-progenitor", (own,)) or _find("default-progenitor", where)
@@ -73,14 +88,14 @@ def _project_wide(variables: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _find(option: str, places: tuple[Mapping[str, Any], ...]) -> object:
     """The first value that is set; ``None`` if there is none."""
-    hyphens, underscores = option, option.replace("-", "_")
+    names = _spellings(option)
     for place in places:
-        for name in (f"dbt-osmosis-{hyphens}", f"dbt_osmosis_{underscores}", hyphens, underscores):
+        for name in names:
             if place.get(name) is not None:
                 return place[name]
-        for group in ("dbt-osmosis-options", "dbt_osmosis_options"):
+        for group in _GROUPS:
             for options in _mapping(place.get(group)):
-                for name in (hyphens, underscores):
+                for name in names[2:]:
                     if options.get(name) is not None:
                         return options[name]
     return None
