@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from osmosis_synthesize.document import Document, edit, packed, parse
+from osmosis_synthesize.document import Document, edit, packed, parse, parse_edited
 from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry, SetMeta
 from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
@@ -106,7 +106,7 @@ class Drafts:
             if draft is not None and changes:
                 edited = edit(draft.document, list(changes.values()))
                 rejected = {id(item.change): item.reason for item in edited.rejected}
-                draft.document = _read(path, edited.text)
+                draft.document = packed(parse_edited(edited))
                 for number, change in changes.items():
                     reasons[number] = rejected.get(id(change))
         return reasons
@@ -197,7 +197,7 @@ class Drafts:
         made = {id(change): change for change in changes if not isinstance(change, str)}
         edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
-        draft.document = _read(path, edited.text)
+        draft.document = packed(parse_edited(edited))
         return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
 
 

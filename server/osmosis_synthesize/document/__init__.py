@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from osmosis_synthesize.document.packed import packed
     from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
-    from osmosis_synthesize.document.reader import is_gap, parse
+    from osmosis_synthesize.document.reader import is_gap, parse, parse_edited
     from osmosis_synthesize.document.rereading import carried_over, reparse, reparse_quickly
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "new_schema_file",
     "packed",
     "parse",
+    "parse_edited",
     "reparse",
     "reparse_quickly",
 ]
@@ -66,6 +67,7 @@ _MODULES = {
     "new_schema_file": "editor",
     "packed": "packed",
     "parse": "reader",
+    "parse_edited": "reader",
     "reparse": "rereading",
     "reparse_quickly": "rereading",
 }

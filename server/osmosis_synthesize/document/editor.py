@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from osmosis_synthesize.document.compose import Unreadable, compose
+from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole
 from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta, Slot
-from osmosis_synthesize.document.parts import named_lines, part_of
+from osmosis_synthesize.document.parts import key_of, named_lines, part_of
 from osmosis_synthesize.document.plan import Plan, plan_changes
 from osmosis_synthesize.document.prove import is_as_expected
 from osmosis_synthesize.document.reader import parse
@@ -54,6 +54,8 @@ def edit_alone(document: Document, changes: Sequence[Change]) -> Edited | None:
     An entry that can be read alone (see :mod:`.parts`) means what it means alone, before the edit and after it. So does an
     item of its list of columns.
     """
+    if len({key_of(change).name for change in changes}) > _FEW:
+        return None
     found = [part_of(document, change) for change in changes]
     numbers = sorted({number for number in found if number is not None})
     if None in found or not 0 < len(numbers) <= _FEW:
@@ -138,17 +140,17 @@ def _moved(change: Change, by: int) -> Change:
 
 def _edit(document: Document, changes: Sequence[Change], style: FileStyle) -> Edited:
     plan = plan_changes(document, changes, style)
-    text = _proven(document, plan)
+    proven = _proven(document, plan)
     rejected = plan.rejected
-    if text is None:
+    if proven is None:
         sound = _sound(document, plan.made, style)
         rejected = [*rejected, *(Rejected(change, _NOT_PROVEN) for change in plan.made if change not in sound)]
         plan = plan_changes(document, sound, style)
-        text = _proven(document, plan)
-        if text is None:
+        proven = _proven(document, plan)
+        if proven is None:
             rejected = [*rejected, *(Rejected(change, _NOT_PROVEN) for change in sound)]
-            plan, text = Plan(), document.text
-    return Edited(text, tuple(plan.edits), tuple(rejected))
+            plan, proven = Plan(), _Proven(document.text)
+    return Edited(proven.text, tuple(plan.edits), tuple(rejected), proven.composed)
 
 
 def _begin(document: Document, changes: Sequence[Change], line_width: int | None) -> Edited:
@@ -167,18 +169,26 @@ def _begin(document: Document, changes: Sequence[Change], line_width: int | None
     return Edited(edited.text, (TextEdit(end, edited.text[len(text) :]),), edited.rejected)
 
 
-def _proven(document: Document, plan: Plan) -> str | None:
+class _Proven(NamedTuple):
+    """A text that reads as expected."""
+
+    text: str
+    composed: Composed | None = None
+    """What it was read as; ``None`` where nothing had to be read."""
+
+
+def _proven(document: Document, plan: Plan) -> _Proven | None:
     """The text with the planned edits made, if it reads as expected."""
     if not plan.edits:
-        return document.text
+        return _Proven(document.text)
     try:
         text = apply_edits(document.text, plan.edits)
-        root = compose(text)
+        composed = compose_whole(text)
     except (Unreadable, ValueError):
         return None
-    if document.root is None or not is_as_expected(document.root, root, plan.expected):
+    if document.root is None or not is_as_expected(document.root, composed.root, plan.expected):
         return None
-    return text
+    return _Proven(text, composed)
 
 
 def _sound(document: Document, changes: Sequence[Change], style: FileStyle) -> list[Change]:

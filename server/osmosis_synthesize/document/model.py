@@ -14,6 +14,7 @@ from osmosis_synthesize.names import EntryKey, ResourceType, fold
 from osmosis_synthesize.text import LineIndex, Span, TextEdit
 
 if TYPE_CHECKING:
+    from osmosis_synthesize.document.compose import Composed
     from osmosis_synthesize.document.packed import Unread
 
 SlotState = Literal["absent", "empty", "text", "blocked"]
@@ -253,6 +254,15 @@ class Document:
         }
 
     @cached_property
+    def _part_by_key(self) -> Mapping[EntryKey, int | None]:
+        """The part of each key's entry; ``None`` where several parts have one."""
+        parts: dict[EntryKey, int | None] = {}
+        for number, part in enumerate(self.layout.parts):
+            for entry in part.entries:
+                parts[entry.key] = number if parts.get(entry.key, number) == number else None
+        return parts
+
+    @cached_property
     def _moved(self) -> dict[int, tuple[Entry, ...]]:
         return {}
 
@@ -270,6 +280,10 @@ class Document:
         """The entry of that key; of several the last."""
         found = self._by_key.get(key)
         return None if found is None else self._entries_of(found.part)[found.entry]
+
+    def part_of(self, key: EntryKey) -> int | None:
+        """The number of the only part with an entry of that key; for this package's own use."""
+        return self._part_by_key.get(key)
 
     def slots(self) -> Iterator[Slot]:
         """All slots, each entry's own before those of its columns."""
@@ -395,3 +409,6 @@ class Edited:
     text: str
     edits: tuple[TextEdit, ...]
     rejected: tuple[Rejected, ...] = ()
+    composed: Composed | None = field(default=None, repr=False, compare=False)
+    """What the whole text was read as for the proof, if it was: :func:`osmosis_synthesize.document.parse_edited` need not read it
+    again."""

@@ -26,7 +26,7 @@ from osmosis_synthesize.document.model import (
     Problem,
 )
 from osmosis_synthesize.document.nodes import Map, Node, Scalar, Seq, Target, is_null, resolved, value_of
-from osmosis_synthesize.names import ResourceType
+from osmosis_synthesize.names import EntryKey, ResourceType
 from osmosis_synthesize.text import Span
 
 TOP_LEVEL: Final[dict[str, ResourceType]] = {"models": "model", "seeds": "seed", "snapshots": "snapshot"}
@@ -172,15 +172,19 @@ def begins_with_item(text: str, start: int, frame: Frame) -> bool:
     return text.startswith(" " * frame.dash + "-", start) and text[dash : dash + 1] in ("", " ", "\n", "\r", "\t")
 
 
+def key_of(change: Change) -> EntryKey:
+    """The entry that a change is about."""
+    return change.key if isinstance(change, NewColumn | NewEntry) else change.slot.key
+
+
 def part_of(document: Document, change: Change) -> int | None:
     """The number of the part in which alone a change is made; ``None`` where more than one part has a say in it."""
     if document.broken or isinstance(change, NewEntry):
         return None
-    key = change.key if isinstance(change, NewColumn) else change.slot.key
-    parts = document.layout.parts
-    found = {number for number, part in enumerate(parts) for entry in part.entries if entry.key == key}
-    number = found.pop() if len(found) == 1 else None
-    return number if number is not None and parts[number].frame is not None and parts[number].readable else None
+    key = key_of(change)
+    number = document.part_of(key)
+    part = document.layout.parts[number] if number is not None else None
+    return number if part is not None and part.frame is not None and part.readable else None
 
 
 def named_lines(frame: Frame) -> str:

@@ -8,9 +8,9 @@ from functools import cached_property, lru_cache
 from sys import intern
 from typing import Final
 
-from osmosis_synthesize.document.compose import NotAlone, Unreadable, compose_lines, compose_whole
+from osmosis_synthesize.document.compose import Composed, NotAlone, Unreadable, compose_lines, compose_whole
 from osmosis_synthesize.document.data import Fields, fields_of, is_true
-from osmosis_synthesize.document.model import Document, Entry, Layout, Place, Problem, Slot, SlotState
+from osmosis_synthesize.document.model import Document, Edited, Entry, Layout, Place, Problem, Slot, SlotState
 from osmosis_synthesize.document.nodes import (
     Alias,
     Map,
@@ -51,9 +51,18 @@ def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> 
 def parse(text: str) -> Document:
     """Find the entries and slots of a schema file. Never raises: what cannot be read is among the problems."""
     try:
-        root, slowly = compose_whole(text)
+        return _found(text, compose_whole(text))
     except Unreadable as error:
         return Document(text, Layout(others=(unreadable(text, error),)), broken=True)
+
+
+def parse_edited(edited: Edited) -> Document:
+    """The document that an edit has led to."""
+    return _found(edited.text, edited.composed) if edited.composed is not None else parse(edited.text)
+
+
+def _found(text: str, composed: Composed) -> Document:
+    root, slowly = composed
     if root is None or is_null(root):
         return Document(text, Layout())
     if not isinstance(root, Map):
