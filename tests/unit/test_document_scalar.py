@@ -65,6 +65,7 @@ def test_one_line_reads_back(text: str, quote: Quote, other: Quote) -> None:
 
 @settings(deadline=None, max_examples=EXAMPLES)
 @given(texts, st.sampled_from(["", "'", '"']))
+@example("Is it paid?", "")
 def test_one_line_in_braces_reads_back(text: str, quote: Quote) -> None:
     scalar = on_one_line(text, quote, flow=True)
     assert read_back(f"{{a: {scalar}, b: c}}\n") == [text] * 4

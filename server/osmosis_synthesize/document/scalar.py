@@ -21,7 +21,8 @@ _SAFE_LINES = re.compile(r"[\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff
 
 _INDICATORS: Final = frozenset("-?:,[]{}#&*!|>'\"%@`")
 _NOT_IN_PLAIN = re.compile(r":(?: |\Z)| #")
-_NOT_IN_PLAIN_FLOW = re.compile(r"[\[\]{},:#'\"]")
+_NOT_IN_PLAIN_FLOW = re.compile(r"[\[\]{},:?#'\"]")
+"""A `?` too: PyYAML without libyaml takes it for a key, wherever it stands."""
 _WORDS: Final = frozenset({"null", "~", "true", "false", "yes", "no", "on", "off", "y", "n"})
 # Numbers of every base and kind, sexagesimals, dates, `=`, `<<`, .inf and .nan, and more: a single word that begins so.
 _NUMBER_LIKE = re.compile(r"[-+.=<0-9]\S*\Z|\d{4}-\d{1,2}-\d{1,2}[Tt\s]")
