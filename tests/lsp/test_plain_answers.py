@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -96,6 +97,66 @@ async def test_a_gap_that_the_manifest_does_not_know_can_still_be_named(editor: 
     plan = await editor.command("osmosis.preview", {"uri": name, "node": "model.quayside.dim_unheard_of"})
 
     assert plan["gaps"]
+
+
+@pytest.mark.parametrize("opened_too", [True, False])
+async def test_a_node_is_described_where_its_entry_stands_whatever_file_is_named(
+    editor: Editor, demo: Path, opened_too: bool
+):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    other = demo / "models/marts/_marts.yml"
+    home = editor.open(other) if opened_too else uri(other)
+    target = {"uri": name, "node": "model.quayside.dim_stations", "column": "district"}
+
+    (gap,) = (await editor.command("osmosis.preview", target))["gaps"]
+    assert gap["label"] == "dim_stations.district"
+    before = editor.texts[name]
+    assert (await editor.command("osmosis.generateColumn", target))["filled"] == 1
+
+    text = editor.texts[home] if opened_too else other.read_text("utf-8")
+    assert "- name: district\n        description: " in text
+    assert editor.texts[name] == before
+
+
+async def test_a_column_that_no_file_lists_is_named(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    target = {"uri": name, "node": "model.quayside.dim_riders", "column": "rider_nam"}
+
+    why = await refused(editor, "osmosis.generateColumn", target)
+
+    assert why.startswith("No schema file lists the column 'rider_nam' of dim_riders. If it is no slip, add it")
+
+
+async def test_a_node_of_a_package_is_said_to_be_one(editor: Editor, demo: Path, llm: FakeLLMServer):
+    manifest = demo / "target/manifest.json"
+    text = manifest.read_text("utf-8")
+    data = json.loads(text)
+    node = data["nodes"]["model.quayside.dim_stations"]
+    copied = node | {"unique_id": "model.elsewhere.theirs", "name": "theirs", "package_name": "elsewhere"}
+    data["nodes"]["model.elsewhere.theirs"] = copied | {"patch_path": "elsewhere://models/theirs.yml"}
+    manifest.write_text(json.dumps(data), "utf-8")
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    why = await refused(editor, "osmosis.generateModel", {"uri": name, "node": "model.elsewhere.theirs"})
+
+    assert why.startswith("theirs belongs to the package elsewhere, in which nothing is written.")
+    assert llm.requests == []
+
+
+async def test_what_is_described_already_is_no_error(editor: Editor, demo: Path, llm: FakeLLMServer):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    known = set(editor.client.progress_reports)
+    target = {"uri": name, "node": "model.quayside.dim_riders", "column": "email"}
+
+    outcome = await editor.command("osmosis.generateColumn", target)
+
+    assert (outcome["filled"], outcome["left"], llm.requests) == (0, [], [])
+    (token,) = set(editor.client.progress_reports) - known
+    assert editor.client.progress_reports[token][-1].message == "nothing was left to describe"
 
 
 # Files that nothing can be done in

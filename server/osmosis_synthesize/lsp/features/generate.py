@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from osmosis_synthesize.errors import DocumentSyntaxError, ProjectError, UsageEr
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.asking import ask
 from osmosis_synthesize.lsp.edits import apply, record
+from osmosis_synthesize.lsp.features import views
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import Left, Outcome, PlannedGap, Preview, Target, argument, plain
 from osmosis_synthesize.lsp.outlook import gaps_of_model, ways_of
@@ -26,6 +28,7 @@ from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import cost_of, count, filled_by
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, Broken, Ready, Way, is_schema_file
+from osmosis_synthesize.names import short_name
 from osmosis_synthesize.project import Project, Request
 
 Scope = Literal["column", "model", "file", "project"]
@@ -77,13 +80,41 @@ async def chosen(session: Session, scope: Scope, target: Target) -> tuple[Projec
         project, gaps = await _of_schema_file(session, target.uri)
     _check_node(project, gaps, scope, target.node)
     if scope in {"model", "column"}:
-        gaps = [gap for gap in gaps if gap.unique_id == target.node]
-    if scope == "column":
-        gaps = [gap for gap in gaps if gap.column == target.column]
+        gaps = _of_node(gaps, scope, target) or await session.worker.do(partial(_at_home, project, scope, target))
     if target.only:
         named = {(item.node, item.column) for item in target.only}
         gaps = [gap for gap in gaps if gap.id in named]
     return project, gaps
+
+
+def _of_node(gaps: Sequence[Gap], scope: Scope, target: Target) -> list[Gap]:
+    """Those of the one node, or of the one column, that a target names."""
+    of_node = [gap for gap in gaps if gap.unique_id == target.node]
+    return of_node if scope == "model" else [gap for gap in of_node if gap.column == target.column]
+
+
+def _at_home(project: Project, scope: Scope, target: Target) -> list[Gap]:
+    """The same, of a node whose entry stands in another file than the one that was named.
+
+    Raises:
+        UsageError: nothing of the node is described in this project, or nowhere the ``column``.
+    """
+    assert target.node is not None
+    node = project.index.nodes.get(target.node)
+    if node is None:  # one that stands in the file, and is described
+        return []
+    name = short_name(node.unique_id)
+    if not project.index.is_editable(node):
+        raise UsageError(
+            f"{name} belongs to the package {node.schema_package}, in which nothing is written.",
+            hint="Describe it in that package's own project.",
+        )
+    if scope == "column" and target.column is not None and views.spot_of(project, node, target.column) is None:
+        raise UsageError(
+            f"No schema file lists the column {target.column!r} of {name}.",
+            hint="If it is no slip, add it to the entry first: there is a code action for the columns that an entry lacks.",
+        )
+    return _of_node(project.survey(Request((project.root / node.path,))).gaps, scope, target)
 
 
 def _check_node(project: Project, gaps: Sequence[Gap], scope: Scope, node: str | None) -> None:
@@ -173,7 +204,7 @@ async def _fill(session: Session, run: Run, scope: Scope, target: Target) -> Out
             session, project, [one for one, reason in zip(proposals, reasons, strict=True) if reason is None]
         )
         outcome = outcome_of(session, run, outcomes, reasons)
-        said = f"{outcome.filled} of {count(len(gaps), 'gap')} described"
+        said = f"{outcome.filled} of {count(len(gaps), 'gap')} described" if gaps else "nothing was left to describe"
         return outcome
     finally:
         progress.end(said)
