@@ -148,11 +148,16 @@ class Caller:
         self._under_way = 0
         self._waiting: list[asyncio.Future[None]] = []
 
+    @property
+    def asks_nobody(self) -> Declined | None:
+        """Why neither the cache nor a provider is asked, so that no prompt is needed; ``None`` if one of them may be."""
+        return _ONLY_INHERITANCE if self._mode == "inherit-only" else None
+
     def declines(self) -> Declined | None:
         """Why no call will be made, whatever is asked; ``None`` if one may be."""
         name = f"{self.author.provider} {self.author.model}".strip()
         if self._mode == "inherit-only":
-            return Declined("only inheritance was asked for")
+            return _ONLY_INHERITANCE
         if self._mode == "offline" and not self.deterministic:
             return Declined(f"it is not in the cache, and {name} may not be called offline")
         if self._mode == "dry-run" and not self.deterministic:
@@ -409,6 +414,7 @@ class Caller:
         )
 
 
+_ONLY_INHERITANCE: Final = Declined("only inheritance was asked for")
 _STOPPED: Final = Declined("the run was stopped")
 
 

@@ -82,13 +82,14 @@ class Prepared:
     asking: Asking | None = None
 
 
-def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
+def prepare(work: Work, unique_id: str, progress: Progress, *, refused: str | None = None) -> Prepared:
     """Inherit what can be inherited now, and gather what is needed to ask for the rest.
 
     Args:
         work: the request.
         unique_id: one of its nodes.
         progress: the descriptions so far; what is inherited here is noted in it.
+        refused: why nobody is asked for the rest, if so: nothing is gathered then.
     """
     node = work.index.nodes.get(unique_id)
     if node is None:
@@ -125,6 +126,9 @@ def prepare(work: Work, unique_id: str, progress: Progress) -> Prepared:
         if gap.replaces is not None:
             reasons[gap.id] = "somebody has asked for another text"
         asking.append(gap)
+    if refused is not None:
+        unfilled += [Unfilled(gap, refused, alternatives.get(gap.id, ())) for gap in asking]
+        asking = []
     for proposal in proposals:
         progress.fill(proposal.gap, proposal.text)
     for item in waiting:

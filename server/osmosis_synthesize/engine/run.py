@@ -64,7 +64,9 @@ class _Run:
 
     async def node(self, unique_id: str) -> NodeOutcome:
         work = self.work
-        prepared = prepare(work, unique_id, self.progress)
+        declined = self.caller.asks_nobody
+        refused = declined.reason if declined is not None else None
+        prepared = prepare(work, unique_id, self.progress, refused=refused)
         # An ancestor whose text did not come leaves nothing to wait for: ancestors in the request are finished.
         unfilled = list(prepared.unfilled)
         unfilled += [Unfilled(item.gap, f"{item.upstream.label} has no text yet") for item in prepared.waiting]
