@@ -6,6 +6,9 @@ The project has 10,000 models; the open schema file has 200 models of 20 columns
 4,200 places. Every request is followed by an empty one (A B A B …): a custom request, registered for the benchmark alone,
 whose handler does nothing. What is compared is the 95th percentile of both in the same run. Times are those of a client:
 from before the request is written until its whole answer has been read, not yet parsed.
+
+Before that, the server is started again and again: until `initialize` is answered, from the start of the process, and from
+then until `osmosis/status` says that the manifest is loaded, without a snapshot of it and from one.
 """
 
 from __future__ import annotations
@@ -99,6 +102,13 @@ class Client:
                     self._send({"jsonrpc": "2.0", "id": message["id"], "result": empty})
                 elif message.get("method") == "window/showMessage":
                     raise SystemExit(message["params"]["message"])
+
+    def wait_until_loaded(self) -> None:
+        """Until the server says that it knows a project's nodes."""
+        while True:
+            message = json.loads(self.wait_for(b'"method":"osmosis/status"'))
+            if any(project["nodes"] for project in message["params"]["projects"]):
+                return
 
     def _send(self, message: dict[str, Any]) -> None:
         body = json.dumps(message).encode()
@@ -217,14 +227,14 @@ class Row:
     name: str
     median: float
     p95: float
-    empty_median: float
-    empty_p95: float
-    ratio: float
-    size: int
+    empty_median: float | None = None
+    empty_p95: float | None = None
+    ratio: float | None = None
+    size: int | None = None
     """Bytes of the largest answer."""
-    goal: float | None
+    goal: float | None = None
     """Milliseconds."""
-    ratio_goal: float | None
+    ratio_goal: float | None = None
 
     @property
     def met(self) -> bool | None:
@@ -232,7 +242,7 @@ class Row:
         kept = [
             value <= goal
             for value, goal in ((self.p95, self.goal), (self.ratio, self.ratio_goal))
-            if goal is not None
+            if goal is not None and value is not None
         ]
         return all(kept) if kept else None
 
@@ -306,6 +316,26 @@ def wait_until_planned(client: Client, uri: str) -> None:
         if gaps and all(": " in item["message"] for item in gaps):
             return
         time.sleep(0.2)
+
+
+def starts(root: Path, caches: Path, turns: int) -> list[Row]:
+    """The rows about starting."""
+    answered: list[float] = []
+    loaded: dict[str, list[float]] = {"no snapshot": [], "from its snapshot": []}
+    for turn in range(turns):
+        for times in loaded.values():
+            client = Client(caches / f"start {turn}", pull=True)
+            client.initialize(root)
+            ready = time.perf_counter()
+            client.wait_until_loaded()
+            times.append((time.perf_counter() - ready) * 1000)
+            answered.append((ready - client.started) * 1000)
+            client.end()
+    size = (root / "target/manifest.json").stat().st_size / 1e6
+    rows = [Row("`initialize`, from the start of the process", statistics.median(answered), _p95(answered))]
+    for (how, times), goal in zip(loaded.items(), (2000, 300), strict=True):
+        rows.append(Row(f"manifest of {size:.0f} MB loaded, {how}", statistics.median(times), _p95(times), goal=goal))
+    return rows
 
 
 def requests(client: Client, uri: str, turns: int) -> list[Row]:
@@ -398,9 +428,9 @@ def _figure(row: Row) -> tuple[str, ...]:
         row.name,
         f"{row.median:.2f} ms",
         f"{row.p95:.2f} ms",
-        f"{row.empty_p95:.2f} ms",
-        f"{row.ratio:.2f}",
-        f"{row.size / 1000:.1f} kB",
+        f"{row.empty_p95:.2f} ms" if row.empty_p95 is not None else "",
+        f"{row.ratio:.2f}" if row.ratio is not None else "",
+        f"{row.size / 1000:.1f} kB" if row.size is not None else "",
         ("" if row.met or row.met is None else "missed: ") + goal,
     )
 
@@ -458,6 +488,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         path.write_text(text, encoding="utf-8")
         for model in models:
             (root / model.sql_path).write_text(model.code(compiled=False), encoding="utf-8")
+        rows += starts(root.resolve(), Path(temporary), max(turns // 40, 2))
         for pull in (True, False):
             client = Client(Path(temporary, "cache"), pull=pull)
             client.initialize(root.resolve())

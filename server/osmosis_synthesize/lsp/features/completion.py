@@ -28,7 +28,7 @@ from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.wording import filled_by
 from osmosis_synthesize.lsp.workspace import Way, label_of
-from osmosis_synthesize.text import Span
+from osmosis_synthesize.text import Span, TextEdit, apply_edits
 
 _KEY: Final = re.compile(r"(?:\s|-)*description[ \t]*:[ \t]*")
 
@@ -50,11 +50,15 @@ class _Spot:
         document = self.reading.document
         assert self.gap.slot is not None
         edited = edit(document, [Fill(self.gap.slot, text)])
-        old = document.text
-        end = document.lines.line_span(document.lines.line_of(self.offset)).end
-        if edited.rejected or not edited.text.startswith(old[: self.offset]) or not edited.text.endswith(old[end:]):
+        if edited.rejected:
             return None
-        return Span(self.offset, end), edited.text[self.offset : len(edited.text) - (len(old) - end)]
+        line = document.lines.line_span(document.lines.line_of(self.offset))
+        if any(one.span.start < line.start or line.end < one.span.end for one in edited.edits):
+            return None
+        old = line.of(document.text)
+        new = apply_edits(old, [TextEdit(one.span.shifted(-line.start), one.new_text) for one in edited.edits])
+        kept = self.offset - line.start
+        return (Span(self.offset, line.end), new[kept:]) if new.startswith(old[:kept]) else None
 
 
 async def inline(session: Session, params: types.InlineCompletionParams) -> types.InlineCompletionList | None:
