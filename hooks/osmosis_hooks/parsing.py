@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import subprocess
 from pathlib import Path
 from typing import Final
 
-from osmosis_synthesize.settings.keys import reveals_secret, without_keys
+from osmosis_synthesize import own_dbt
+from osmosis_synthesize.settings.keys import reveals_secret
 
 LONGEST: Final = 120.0
 """Seconds that a project may take to be parsed; large ones take a minute without dbt's own cache."""
-
-_ENVIRONMENT: Final = {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1", "DBT_USE_COLORS": "false"}
-"""No telemetry, in the words of dbt 1.x and of 2.x, and no colours in what is passed on."""
 
 _Process = subprocess.Popen[str]
 
@@ -25,21 +21,19 @@ def dbt_parse(project_dir: Path, *, seconds: float | None) -> str | None:
 
     ``seconds`` is a limit below :data:`LONGEST`. The ``dbt`` is the one that the shell would find.
     """
-    program = shutil.which("dbt")
-    if program is None or not Path(program).is_absolute():  # Windows looks into the working folder first
+    program = own_dbt.program("dbt")
+    if program is None:
         return "`dbt parse` was not run: there is no dbt on the PATH."
     limit = min(LONGEST, LONGEST if seconds is None else seconds)
     try:
         process = subprocess.Popen(  # noqa: S603 - the user asked for dbt, and this is the shell's
             [program, "parse", "--project-dir", str(project_dir)],
-            cwd=project_dir,
-            env=without_keys(os.environ) | _ENVIRONMENT,  # Jinja can read and print it
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            start_new_session=True,  # so that what dbt starts can be ended with it
+            **own_dbt.in_project(project_dir),
         )
     except OSError as error:
         return f"`dbt parse` was not run: {program}: {error.strerror or error}."
@@ -67,8 +61,5 @@ def _why(said: str) -> str:
 
 
 def _end(process: _Process) -> None:
-    if os.name == "nt":
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
+    own_dbt.end(process.pid)
     process.communicate()

@@ -6,7 +6,6 @@ import asyncio
 import codecs
 import os
 import re
-import shutil
 import signal
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from lsprotocol import types
 
+from osmosis_synthesize import own_dbt
 from osmosis_synthesize.errors import UsageError
 from osmosis_synthesize.lsp import convert, updates
 from osmosis_synthesize.lsp.jobs import Run
@@ -26,7 +26,7 @@ from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import Member
-from osmosis_synthesize.settings.keys import reveals_secret, without_keys
+from osmosis_synthesize.settings.keys import reveals_secret
 
 _LIMIT: Final = 600.0
 """Seconds after which it is stopped. The largest projects take two or three minutes without partial parsing."""
@@ -80,10 +80,9 @@ def _command(chosen: Sequence[str]) -> list[str]:
         UsageError: it is nowhere.
     """
     name, *words = chosen or ("dbt",)
-    beside = None if chosen else shutil.which(name, path=str(Path(sys.executable).parent))
-    found = beside or shutil.which(name)
-    # Windows looks into the working folder first, which may be the repository: that names no executables.
-    if found is None or not Path(found).is_absolute():
+    beside = None if chosen else own_dbt.program(name, folder=Path(sys.executable).parent)
+    found = beside or own_dbt.program(name)
+    if found is None:
         where = "" if chosen else f" beside {sys.executable} or"
         raise UsageError(
             f"{name} was not found{where} on the PATH.", hint="Set dbtCommand to the dbt of this project."
@@ -113,7 +112,7 @@ async def _parse(session: Session, run: Run, member: Member, command: Sequence[s
         return Parsed(exit_code, seconds, tuple(tail), problem)
     finally:
         if process is not None and process.returncode is None:
-            _signal(process, _KILL)
+            own_dbt.end(process.pid)
         member.parsing = False
         progress.end(said)
 
@@ -122,12 +121,10 @@ async def _start(command: Sequence[str], folder: Path) -> Process:
     try:
         return await asyncio.create_subprocess_exec(
             *command,
-            cwd=folder,
-            env=without_keys(os.environ),  # a project's Jinja can read and print it
             stdin=DEVNULL,  # ours is the client's
             stdout=PIPE,
             stderr=STDOUT,
-            start_new_session=True,  # so that all that it starts can be stopped with it
+            **own_dbt.in_project(folder),
         )
     except OSError as error:
         raise UsageError(
@@ -167,25 +164,11 @@ def _plain(line: str) -> str:
 
 async def _end(process: Process, following: asyncio.Task[None]) -> None:
     """Ask it to end, then make it."""
-    _signal(process, signal.SIGTERM)
+    own_dbt.end(process.pid, signal.SIGTERM)
     await asyncio.wait({following}, timeout=_GRACE)
-    _signal(process, _KILL)
+    own_dbt.end(process.pid)
     await asyncio.wait({following}, timeout=_GRACE)
     following.cancel()
-
-
-_KILL: Final = signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL
-
-
-def _signal(process: Process, number: signal.Signals) -> None:
-    """Send a signal to the process and all that it has started."""
-    try:
-        if sys.platform == "win32":
-            process.send_signal(number)
-        else:
-            os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass  # all of it has ended
 
 
 def _problem(run: Run, exit_code: int | None) -> str:
