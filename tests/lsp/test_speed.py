@@ -76,6 +76,7 @@ def typed(text: str, edits: Sequence[tuple[float, int, str, bool]]) -> Iterator[
 def read(project: Project, member: Member, text: OpenText, document: Document, before: Reading | None) -> Reading:
     ready = Ready(project, has_manifest=True) if before is None else before.ready
     entries = Surveyor(ready, text, before).survey(document)
+    assert entries is not None
     return Reading(text, member, ready, project, document, document.problems, entries)
 
 

@@ -216,8 +216,8 @@ class Document:
         They are the same objects in a document and in what :func:`osmosis_synthesize.document.reparse` makes of it, but for
         those that were read again: what was made of an entry may be kept as long as the entry is there.
         """
-        for index, part in enumerate(self.layout.parts):
-            by = self.layout.moved(index)
+        for part, start in zip(self.layout.parts, self.layout.starts, strict=True):
+            by = start - part.span.start
             for entry in part.entries:
                 yield entry, by
 

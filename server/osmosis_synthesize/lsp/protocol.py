@@ -153,8 +153,9 @@ class Protocol(LanguageServerProtocol):
             return
         what = {"id": data.id} if name == "result" else {"method": data.method}
         envelope = json.dumps({"jsonrpc": self.VERSION} | what)
-        body = "".join((envelope[:-1], f', "{name}": ', *ready.pieces, "}")).encode()
-        self.writer.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
+        pieces = [piece.encode() for piece in (envelope[:-1], f', "{name}": ', *ready.pieces, "}")]
+        header = b"Content-Length: %d\r\n\r\n" % sum(map(len, pieces))
+        self.writer.write(b"".join((header, *pieces)))  # many bytes, copied no more often than they must
 
     def _serialize_message(self, data: Any) -> Any:
         """Make something of any value: what cannot become JSON would never be answered."""

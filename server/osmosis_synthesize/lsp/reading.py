@@ -129,15 +129,13 @@ class Surveyor:
         self._placeholders = project.placeholders
         self._known = {id(survey.entry): survey for survey, _ in before.entries} if before is not None else {}
 
-    def new(self, document: Document) -> int:
-        """How many entries have to be looked at."""
-        return sum(id(entry) not in self._known for entry, _ in document.entries_as_read())
-
-    def survey(self, document: Document) -> tuple[tuple[EntrySurvey, int], ...]:
-        """The gaps of each entry, and how far it has moved."""
-        return tuple(
-            (self._known.get(id(entry)) or self._look_at(entry), moved) for entry, moved in document.entries_as_read()
-        )
+    def survey(self, document: Document, *, most: int | None = None) -> tuple[tuple[EntrySurvey, int], ...] | None:
+        """The gaps of each entry, and how far it has moved; ``None`` if more than ``most`` entries have to be looked at."""
+        known = self._known
+        found = [(known.get(id(entry)), entry, moved) for entry, moved in document.entries_as_read()]
+        if most is not None and sum(survey is None for survey, _, _ in found) > most:
+            return None
+        return tuple([(survey or self._look_at(entry), moved) for survey, entry, moved in found])
 
     def _look_at(self, entry: Entry) -> EntrySurvey:
         return survey_entry(entry, self._path, naming=self._naming, placeholders=self._placeholders)

@@ -110,10 +110,9 @@ class Session:
         document = read(text.path, text.text)
         if document is None:
             return None
-        surveyor = Surveyor(ready, text, known)
-        if at_once and surveyor.new(document) > _SURVEYED_AT_ONCE:
+        entries = Surveyor(ready, text, known).survey(document, most=_SURVEYED_AT_ONCE if at_once else None)
+        if entries is None:
             return None
-        entries = surveyor.survey(document)
         return Reading(text, member, ready, project, document, self.documents.problems(text.path), entries)
 
     async def draw(
