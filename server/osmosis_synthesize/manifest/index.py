@@ -278,7 +278,7 @@ class Index:
             _fail(self.path, card.unique_id, error)
 
 
-_KEPT: Final = 1_500
+_KEPT: Final = 500
 """Decoded nodes at least; one of 20 columns takes about 10 kB, and a twentieth of a millisecond."""
 
 

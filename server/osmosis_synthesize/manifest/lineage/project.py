@@ -43,7 +43,7 @@ _UNSAVED: Final = 500
 _WAITING: Final = 4 * MANY
 """Nodes that wait at most to be traced: each holds its SQL and that of its parents."""
 
-_UNPACKED: Final = 1_000
+_UNPACKED: Final = 250
 """Lineages that need not be unpacked when they are asked for, at least."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode
