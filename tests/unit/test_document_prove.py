@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
+from osmosis_synthesize.document import Fill, edit, parse
 from osmosis_synthesize.document.compose import compose
 from osmosis_synthesize.document.nodes import Map, Seq, resolved, value_of
 from osmosis_synthesize.document.prove import Expected, is_as_expected, reads_as
@@ -76,3 +79,18 @@ def test_data_of_another_shape_is_not_read_as_expected(text: str, data: object) 
     node = compose(text)
     assert node is not None
     assert not reads_as(node, data)  # type: ignore[arg-type]
+
+
+def test_the_garbage_collector_is_left_as_it_was() -> None:
+    text = "models:\n  - name: a\n"
+    slot = next(parse(text).slots())
+    assert gc.isenabled()
+    edit(parse(text), [Fill(slot, "Text.")])
+    parse("models: [")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        edit(parse(text), [Fill(slot, "Text.")])
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

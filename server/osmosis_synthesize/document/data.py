@@ -82,9 +82,10 @@ def fields_of(mapping: Map) -> Fields:
     for pair in mapping.pairs:
         key = resolved(pair[0])
         if isinstance(key, Scalar):
-            if key.value in pairs:
-                repeated += (pairs[key.value],)
-            pairs[key.value] = pair
+            name = key.value
+            if name in pairs:
+                repeated += (pairs[name],)
+            pairs[name] = pair
     return Fields(pairs, repeated)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole
+from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole, uncollected
 from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta, Slot
 from osmosis_synthesize.document.parts import key_of, named_lines, part_of
 from osmosis_synthesize.document.plan import Plan, plan_changes
@@ -41,11 +41,12 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
         edited = edit_alone(document, changes)
         if edited is not None:
             return edited
-    if not document.whole:
-        document = parse(document.text)
-    if document.root is None and not document.problems:
-        return _begin(document, changes, line_width)
-    return _edit(document, changes, file_style(document, line_width))
+    with uncollected():
+        if not document.whole:
+            document = parse(document.text)
+        if document.root is None and not document.problems:
+            return _begin(document, changes, line_width)
+        return _edit(document, changes, file_style(document, line_width))
 
 
 def edit_alone(document: Document, changes: Sequence[Change]) -> Edited | None:

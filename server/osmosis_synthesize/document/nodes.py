@@ -127,7 +127,7 @@ _BLANKS = re.compile(r"[ \t]*")
 
 def content_end(node: Node, text: str) -> int:
     """Where a node's own text ends, before the blank lines and comments that follow it."""
-    while not isinstance(node, Alias | Scalar) and not node.flow:
+    while not isinstance(node, (Scalar, Alias)) and not node.flow:
         node = node.pairs[-1][1] if isinstance(node, Map) else node.items[-1]
     if isinstance(node, Scalar) and node.style in ("|", ">"):
         lines = text[node.start : node.end]

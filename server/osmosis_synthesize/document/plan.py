@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -105,6 +104,28 @@ def plan_changes(document: Document, changes: Sequence[Change], style: FileStyle
     return planner.plan
 
 
+class _Making:
+    """See :meth:`_Planner.making`. A generator would take as long as what is done inside."""
+
+    __slots__ = ("_changes", "_plan")
+
+    def __init__(self, plan: Plan, changes: Sequence[Change]) -> None:
+        self._plan = plan
+        self._changes = changes
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, reason: BaseException | None, _trace: object) -> bool:
+        if reason is None:
+            self._plan.made.extend(self._changes)
+            return False
+        if isinstance(reason, CannotEdit):
+            self._plan.rejected.extend(Rejected(change, str(reason)) for change in self._changes)
+            return True
+        return False
+
+
 class _Planner:
     def __init__(self, document: Document, root: Map, style: FileStyle) -> None:
         self.document = document
@@ -115,15 +136,9 @@ class _Planner:
         self.plan = Plan()
         self.shared = shared_nodes(root) if "*" in document.text else {}
 
-    @contextmanager
-    def making(self, changes: Sequence[Change]) -> Generator[None]:
+    def making(self, changes: Sequence[Change]) -> _Making:
         """What is done inside is done for ``changes``: they are made, or all rejected if it cannot be done."""
-        try:
-            yield
-        except CannotEdit as reason:
-            self.plan.rejected.extend(Rejected(change, str(reason)) for change in changes)
-        else:
-            self.plan.made.extend(changes)
+        return _Making(self.plan, changes)
 
     def replace(self, start: int, end: int, new_text: str) -> None:
         self.plan.edits.append(TextEdit(Span(start, end), new_text))

@@ -67,17 +67,16 @@ def reads_as(node: Node, data: Data) -> bool:
 class _Comparison:
     def __init__(self, expected: Expected) -> None:
         self.expected = expected
+        self.values = expected.values
         self.twins: dict[NodeId, Node] = {}
         """What an anchored node of the old tree is in the new one: an alias must still mean the same."""
 
     def same(self, old: Node, new: Node) -> bool:
         if isinstance(old, Alias):
             return isinstance(new, Alias) and self.twins.get(id(old.target)) is new.target
-        if id(old) in self.expected.values:
-            return reads_as(new, self.expected.values[id(old)])
-        if old.__class__ is not new.__class__ or isinstance(new, Alias):
-            return False
-        if old.tag != new.tag or old.anchor != new.anchor:
+        if self.values and id(old) in self.values:
+            return reads_as(new, self.values[id(old)])
+        if isinstance(new, Alias) or old.tag != new.tag or old.anchor != new.anchor:
             return False
         if old.anchor is not None:
             self.twins[id(old)] = new
@@ -138,8 +137,9 @@ class _Comparison:
     def all_same(self, old: list[tuple[Node, Node]], new: list[tuple[Node, Node]]) -> bool:
         if len(old) != len(new):
             return False
+        same = self.same
         for (old_key, old_value), (new_key, new_value) in zip(old, new, strict=True):
-            if not (self.same(old_key, new_key) and self.same(old_value, new_value)):
+            if not (same(old_key, new_key) and same(old_value, new_value)):
                 return False
         return True
 

@@ -8,7 +8,14 @@ from functools import cached_property, lru_cache
 from sys import intern
 from typing import Final
 
-from osmosis_synthesize.document.compose import Composed, NotAlone, Unreadable, compose_lines, compose_whole
+from osmosis_synthesize.document.compose import (
+    Composed,
+    NotAlone,
+    Unreadable,
+    compose_lines,
+    compose_whole,
+    uncollected,
+)
 from osmosis_synthesize.document.data import Fields, fields_of, is_true
 from osmosis_synthesize.document.model import Document, Edited, Entry, Layout, Place, Problem, Slot, SlotState
 from osmosis_synthesize.document.nodes import (
@@ -51,7 +58,8 @@ def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> 
 def parse(text: str) -> Document:
     """Find the entries and slots of a schema file. Never raises: what cannot be read is among the problems."""
     try:
-        return _found(text, compose_whole(text))
+        with uncollected():
+            return _found(text, compose_whole(text))
     except Unreadable as error:
         return Document(text, Layout(others=(unreadable(text, error),)), broken=True)
 
