@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,7 +47,8 @@ class Drafts:
         self._drafts: dict[Path, _Draft] = {}
         self._sources: dict[Path, Source] = {}
         self._unreadable: dict[Path, str] = {}
-        self._before: dict[Path, str | None] = {}
+        self._before: dict[Path, bytes | None] = {}
+        """The old text of each file that was written, packed: it is seldom asked for."""
 
     @property
     def unreadable(self) -> Mapping[Path, str]:
@@ -129,7 +131,8 @@ class Drafts:
                 del self._drafts[path]
                 self._sources.pop(path, None)
                 raise
-            self._before.setdefault(path, draft.source.text if draft.source is not None else None)
+            if path not in self._before:
+                self._before[path] = _packed(draft.source.text) if draft.source is not None else None
             written = read_source(path)
             if written.text == draft.document.text:  # one of them is enough in memory
                 written = replace(written, text=draft.document.text)
@@ -145,9 +148,11 @@ class Drafts:
         """Old and new text of every file that was changed, written or not, by path; ``None`` for a file that is new."""
         changes: dict[Path, tuple[str | None, str]] = {}
         for path, draft in self._drafts.items():
-            if draft.changed or path in self._before:
-                on_disk = draft.source.text if draft.source is not None else None
-                changes[path] = self._before.get(path, on_disk), draft.document.text
+            if path in self._before:
+                old = self._before[path]
+                changes[path] = zlib.decompress(old).decode("utf-8") if old is not None else None, draft.document.text
+            elif draft.changed:
+                changes[path] = draft.source.text if draft.source is not None else None, draft.document.text
         return dict(sorted(changes.items()))
 
     def stands(self, gap: Gap, text: str) -> bool:
@@ -199,6 +204,10 @@ class Drafts:
         rejected = {id(item.change): item.reason for item in edited.rejected}
         draft.document = packed(parse_edited(edited))
         return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
+
+
+def _packed(text: str) -> bytes:
+    return zlib.compress(text.encode("utf-8"), 1)
 
 
 def _read(_: Path, text: str) -> Document:

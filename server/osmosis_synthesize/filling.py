@@ -44,7 +44,7 @@ async def fill(
     # together; and the longer that takes, the less often it is done.
     pause = _PAUSE_SECONDS
     gathering = Gathering(outcomes)
-    order = {id(gap): number for number, gap in enumerate(gaps)}
+    order = {id(gap): number for number, gap in enumerate(gaps) if gap.slot is None}
     heap: list[NodeOutcome] = []
     try:
         while heap := await gathering.next(pause):
@@ -84,14 +84,15 @@ def settled(outcome: NodeOutcome, drafts: Drafts, unwritten: Sequence[WriteError
 def _edit_in(outcomes: Sequence[NodeOutcome], order: Mapping[int, int], drafts: Drafts) -> list[NodeOutcome]:
     """The outcomes with what could be edited into the schema files; the rest stays a gap.
 
-    ``order`` is the place of each gap, by its ``id()``, among those asked for: new columns are added in that order.
+    ``order`` is the place of each gap that the files lack, by its ``id()``, among those asked for: new columns and entries are
+    added in that order.
     """
     # A column that was to be added is added, even if there is nothing to say about it yet.
     texts = [
         *((proposal.gap, proposal.text) for outcome in outcomes for proposal in outcome.proposals),
         *((item.gap, None) for outcome in outcomes for item in outcome.unfilled if item.gap.addition is not None),
     ]
-    texts.sort(key=lambda text: order[id(text[0])])
+    texts.sort(key=lambda text: order.get(id(text[0]), -1))
     reasons = {id(gap): reason for (gap, _), reason in zip(texts, drafts.fill(texts), strict=True)}
     edited: list[NodeOutcome] = []
     for outcome in outcomes:
