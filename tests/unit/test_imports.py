@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from servers import FakeLLMServer
 from small_projects import SCHEMA, build, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,9 +31,10 @@ HEAVY = SDKS | {
 }
 
 
-def loaded(code: str, folder: Path) -> set[str]:
-    """The top-level modules that are there after ``code`` ran in a new process in ``folder``."""
-    report = "import json, sys; print('\\n' + json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+def loaded(code: str, folder: Path, said: str = "") -> set[str]:
+    """The top-level modules that are there after ``code`` ran in a new process in ``folder`` that reads what is ``said``."""
+    names = "sorted({name.partition('.')[0] for name in sys.modules})"
+    report = f"import json, sys; print('\\n' + json.dumps({names}), file=sys.stderr)"
     script = f"import sys\nbefore = set(sys.modules)\n{code}\n{report}"
     # Measuring coverage imports a good deal by itself.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
@@ -39,13 +42,14 @@ def loaded(code: str, folder: Path) -> set[str]:
         [sys.executable, "-c", script],
         cwd=folder,
         env=environment,
+        input=said,
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.rpartition("\n")[2] or done.stdout.splitlines()[-1]))
+    return set(json.loads(done.stderr.splitlines()[-1]))
 
 
 def run(*arguments: str, code: int = 0) -> str:
@@ -71,6 +75,14 @@ def test_help(tmp_path: Path) -> None:
     assert not HEAVY & loaded(code, tmp_path)
 
 
+@pytest.mark.parametrize("options", [[], ["--hook"]])
+def test_check_of_a_complete_file(shop: Path, options: list[str]) -> None:
+    """The most frequent commit: nothing but Python's own modules, and few of those."""
+    (shop / "dbt_project.yml").write_text("name: shop\nprofile: shop\n")
+    modules = loaded(run("check", *options, SCHEMA), shop)
+    assert not (HEAVY | {"yaml", "argparse", "pathlib", "subprocess", "dataclasses"}) & modules
+
+
 @pytest.mark.parametrize("file", [SCHEMA, "models/open.yml"])
 def test_check_of_schema_files(shop: Path, file: str) -> None:
     modules = loaded(run("check", file, code=int("open" in file)), shop)
@@ -87,6 +99,38 @@ def test_a_run_that_inherits(shop: Path) -> None:
     modules = loaded(run("run", "models/open.yml", "--llm-provider", "openai", code=1), shop)
     assert "sqlglot" in modules
     assert not (SDKS | {"jinja2", "pygls", "rich"}) & modules
+
+
+def test_a_run_offline_needs_no_sdk(shop: Path) -> None:
+    build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
+    chosen = ["--llm-provider", "openai", "--llm-model", "gpt-4o", "--offline"]
+    assert not (SDKS | {"pygls", "lsprotocol", "rich"}) & loaded(run("run", "models/m.sql", *chosen), shop)
+
+
+def test_a_run_loads_the_sdk_of_its_provider_alone(shop: Path) -> None:
+    build(shop, table("m", {"y": None}, sql="select 1 as y", description="M."))
+    with FakeLLMServer() as server:
+        chosen = ["--llm-provider", "openai-compatible", "--llm-model", "x", "--llm-base-url", f"{server.url}/v1"]
+        modules = loaded(run("run", "--all", *chosen, code=1), shop)
+        assert server.answered
+    assert "openai" in modules
+    assert not {"anthropic", "tiktoken", "pygls", "lsprotocol", "rich"} & modules
+
+
+def test_the_start_of_the_server(shop: Path) -> None:
+    """An editor gets its answer to ``initialize`` before the server loads what it needs for the first document."""
+    root = shop.as_uri()
+    messages: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": {"processId": None, "rootUri": root, "capabilities": {}}},
+        {"method": "initialized", "params": {}},
+        {"id": 2, "method": "shutdown"},
+        {"method": "exit"},
+    ]
+    bodies = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
+    code = "from osmosis_synthesize.lsp.main import main\nassert main(['--stdio']) == 0"
+    modules = loaded(code, shop, "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies))
+    assert "pygls" in modules
+    assert not (SDKS | {"sqlglot", "jinja2", "rich", "ruamel"}) & modules
 
 
 def test_an_estimate_needs_no_sdk(shop: Path) -> None:
