@@ -107,6 +107,10 @@ class Jobs:
     def __len__(self) -> int:
         return len(self._tasks)
 
+    def __contains__(self, key: object) -> bool:
+        """Whether something was started under a key that has not ended."""
+        return key in self._keyed
+
     def start(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Run ``work`` in the background."""
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -198,7 +198,7 @@ async def _let_go(session: Session) -> None:
     for member in session.workspace:
         near = any(member.root.is_relative_to(folder) or folder.is_relative_to(member.root) for folder in folders)
         if not near and member.root not in in_use:
-            session.jobs.stop(("load", member.root))
+            session.jobs.stop(_loading(member))
             session.workspace.forget(member)
             for path in session.documents.below(member.root):
                 session.documents.forget(path)
@@ -250,16 +250,21 @@ def look_again(session: Session) -> None:
 
 
 def look_after(session: Session, path: Path) -> None:
-    """Load the project of a file, if it has one that is not loaded yet."""
+    """Load the project of a file, if it has one that is neither loaded yet nor being loaded."""
     member = session.workspace.member_of(path)
-    if member is not None and isinstance(member.state, Unread):
+    if member is not None and isinstance(member.state, Unread) and _loading(member) not in session.jobs:
         reload(session, member)
+
+
+def _loading(member: Member) -> object:
+    """The job that loads a project."""
+    return "load", member.root
 
 
 def reload(session: Session, member: Member, *, after: float = 0.0) -> None:
     """Read a project's files anew, as far as they have changed."""
     session.jobs.restart(
-        ("load", member.root), lambda: _load(session, member), name=f"loading {member.root.name}", after=after
+        _loading(member), lambda: _load(session, member), name=f"loading {member.root.name}", after=after
     )
 
 
