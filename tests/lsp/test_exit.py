@@ -148,6 +148,25 @@ async def test_while_a_provider_is_asked(
     assert (line.calls, line.unpriced_calls) == (2, 2), "what may have been paid for is in the ledger"
 
 
+@pytest.mark.parametrize("way", COMMON)
+async def test_while_a_text_comes(way: str, leaving: Leaving, demo: Path, tmp_path: Path, llm: FakeLLMServer):
+    llm.before_piece = lambda number: number >= 14 and llm.closing.wait(PATIENCE)
+    await leaving.start(tmp_path / "cache", [demo])
+    editor = leaving.editor
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    target = {"uri": name, "node": "model.quayside.dim_riders", "column": "lifetime_value"}
+    command = types.ExecuteCommandParams("osmosis.generateColumn", [target])
+    editor.client.protocol.send_request(types.WORKSPACE_EXECUTE_COMMAND, command)
+
+    def some_of_it() -> bool:
+        reports = [report for of_run in editor.client.progress_reports.values() for report in of_run]
+        return any("Made" in (getattr(report, "message", None) or "") for report in reports)
+
+    await editor.until(some_of_it)
+    assert await leaving.leave(way) == CODES[way]
+
+
 async def test_a_stopped_call_that_goes_on_for_the_cache_does_not_delay_the_end(
     leaving: Leaving, demo: Path, tmp_path: Path, llm: FakeLLMServer
 ):
