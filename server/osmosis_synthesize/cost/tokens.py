@@ -14,7 +14,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +74,7 @@ _LONGEST: Final = 64
 _MEANS: Final = {kind: tuple(_tokens(kind, length) for length in range(_LONGEST + 1)) for kind in _PIECE.groupindex}
 
 
+@lru_cache(maxsize=8)  # the calls of a run begin with the same words
 def estimate_tokens(text: str) -> int:
     """About how many tokens ``text`` is.
 
