@@ -21,7 +21,7 @@ from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.inherit import Doubtful, Inheritable, Inheritance, Known, inherit
 from osmosis_synthesize.manifest.lineage import Lineages
 from osmosis_synthesize.manifest.load import load
-from osmosis_synthesize.manifest.model import ColumnLineage, NodeLineage
+from osmosis_synthesize.manifest.model import UNRESOLVED, ColumnLineage, NodeLineage
 from small_projects import Table, build, table
 
 NUMBER = "Number of the order."
@@ -245,6 +245,20 @@ def test_by_name_equals_that_differ_are_a_doubt(tmp_path: Path) -> None:
     )
     tables = [raw("Same."), raw("Same.", name="raw.b"), python("child", "raw.a", "raw.b")]
     assert ask(tmp_path, tables, "x") == "= Same. | raw.a.x same name 1"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"select {UNRESOLVED} as x from a",  # {{ dbt_utils.generate_surrogate_key(['k', 'l']) }} where dbt_utils is not known
+        f"with keyed as (select {UNRESOLVED} as x from a) select * from keyed",
+    ],
+)
+def test_what_a_macro_makes_that_nobody_knows_is_not_matched_by_name(tmp_path: Path, sql: str) -> None:
+    tables = [raw("Key of a."), child(sql, "raw.a")]
+    assert ask(tmp_path, tables, "x").startswith("- it is made by Jinja that could not be resolved")
+    passed_on = [*tables, table("below", {"x": None}, sql="select x from child", of=["child"])]
+    assert ask(tmp_path / "below", passed_on, "x").startswith("- it is made by Jinja")
 
 
 def test_by_name_stops_where_an_expression_changes_the_meaning(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ STARS = [
     ("duckdb", "select columns('i.*') from customers", "..."),
     ("bigquery", "select as struct id, amount from orders", "..."),
     (ALL, "select __unresolved__, id from orders", "id = orders.id; ..."),
-    (ALL, "select __unresolved__ as x, sum(__unresolved__) as y from orders", "x ?; y ~ [aggregate]"),
+    (ALL, "select __unresolved__ as x, sum(__unresolved__) as y from orders", "x ? [unresolved]; y ~ [aggregate]"),
     (ALL, "select id from __unresolved__", "id ?"),
 ]
 

@@ -224,6 +224,8 @@ class _Search:
         known = node.column(column) if node is not None else None
         if known is not None and not _is_unknown(known):
             return known
+        if known is not None and known.note == "unresolved":
+            return Nothing("it is made by Jinja that could not be resolved; `dbt compile` would tell")
         if node is not None and node.problem is None and node.complete and known is None:
             return Nothing("its SQL does not return this column")
         return None

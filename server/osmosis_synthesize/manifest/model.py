@@ -172,7 +172,7 @@ class ColumnLineage(msgspec.Struct, frozen=True):
     do not agree, so that even one text for all would be wrong. ``coalesce``: the first of several plain columns.
     ``default``: one column, or a constant where it is null. ``aggregate``, ``window``, ``subquery``, ``literal``,
     ``unnest``, ``unpivot``, ``field`` (of a struct), ``row`` (a whole one), ``snapshot`` (dbt adds it).
-    ``ambiguous``: several tables could own it, so it is unknown."""
+    ``ambiguous``: several tables could own it, so it is unknown. ``unresolved``: Jinja makes it that nobody could resolve."""
 
 
 class NodeLineage(msgspec.Struct, frozen=True):

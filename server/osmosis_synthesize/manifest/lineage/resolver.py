@@ -20,6 +20,7 @@ from sqlglot import exp
 from osmosis_synthesize.manifest.lineage.relations import EPHEMERAL_PREFIX, Relations
 from osmosis_synthesize.manifest.lineage.values import (
     AMBIGUOUS,
+    FROM_JINJA,
     UNKNOWN,
     Behind,
     Formula,
@@ -647,7 +648,7 @@ class Resolver:
     def _unqualified(self, identifier: exp.Identifier, scope: Scope) -> Value:
         name = identifier.name
         if UNRESOLVED in name:
-            return UNKNOWN
+            return FROM_JINJA
         key = self._key(identifier)
         if key in scope.merged:
             return scope.merged[key][1]

@@ -42,6 +42,8 @@ class Value(NamedTuple):
 
 UNKNOWN: Final = Value("unknown")
 AMBIGUOUS: Final = Value("unknown", note="ambiguous")
+FROM_JINJA: Final = Value("unknown", note="unresolved")
+"""What Jinja makes that nobody could resolve."""
 
 
 class Output(NamedTuple):
