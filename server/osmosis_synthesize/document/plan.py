@@ -264,20 +264,24 @@ class _Planner:
 
     def append_pair(self, owner: Map, key: str, data: Data) -> None:
         """Put a key behind the last one of a mapping, with texts on one line each."""
+        lines: list[str] = []
+        name, value, depth = key, data, column_of(self.document, owner.pairs[0][0].start)
+        while isinstance(value, Mapping):
+            lines.append(f"{' ' * depth}{name}:")
+            name, value = next(iter(value.items()))
+            depth += self.style.body_indent
+        lines.append(f"{' ' * depth}{name}: {flow(value, self.style)}")
+        self.append_lines(owner, key, data, self.style.newline.join(lines))
+
+    def append_lines(self, owner: Map, key: str, data: Data, lines: str, *, blank: bool = False) -> None:
+        """Put a key behind the last one of a mapping: as ``lines``, or between its braces if it has some."""
         end = content_end(owner.pairs[-1][1], self.text)
+        first = owner.pairs[0][0]
         if owner.flow:
-            first = owner.pairs[0][0]
             self.replace(end, end, f", {self.flow_key(first, key)}: {flow(data, self.style)}")
         else:
-            column = column_of(self.document, owner.pairs[0][0].start)
-            lines: list[str] = []
-            name, value, depth = key, data, column
-            while isinstance(value, Mapping):
-                lines.append(f"{' ' * depth}{name}:")
-                name, value = next(iter(value.items()))
-                depth += self.style.body_indent
-            lines.append(f"{' ' * depth}{name}: {flow(value, self.style)}")
-            self.insert_lines(self.behind_comments(end, column - 1), self.style.newline.join(lines))
+            column = column_of(self.document, first.start)
+            self.insert_lines(self.behind_comments(end, column - 1), lines, blank=blank)
         self.plan.expected.pairs.setdefault(id(owner), []).append((key, data))
 
     def replace_value(self, key: Node, value: Node, data: Data) -> None:
@@ -404,18 +408,11 @@ class _Planner:
 
     def add_list(self, owner: Map, key: str, items: Sequence[_Item]) -> None:
         """Append ``key`` with its list to a mapping that lacks it."""
-        data: list[Data] = [item.data for item in items]
-        end = content_end(owner.pairs[-1][1], self.text)
-        if owner.flow:
-            first = owner.pairs[0][0]
-            self.replace(end, end, f", {self.flow_key(first, key)}: {flow(data, self.style)}")
-        else:
-            column = column_of(self.document, owner.pairs[0][0].start)
-            dash = column + self.style.sequence_indent
-            lines = f"{' ' * column}{key}:{self.style.newline}{self.new_items(items, dash, key)}"
-            separated = owner is self.root and self.top_level_is_separated()
-            self.insert_lines(self.behind_comments(end, column - 1), lines, blank=separated)
-        self.plan.expected.pairs.setdefault(id(owner), []).append((key, data))
+        column = column_of(self.document, owner.pairs[0][0].start)
+        written = self.new_items(items, column + self.style.sequence_indent, key)
+        lines = f"{' ' * column}{key}:{self.style.newline}{written}"
+        separated = owner is self.root and self.top_level_is_separated()
+        self.append_lines(owner, key, [item.data for item in items], lines, blank=separated)
 
     def begin_list(self, owner: Map, key: Node, value: Node, items: Sequence[_Item]) -> None:
         """Write the first items of a list that is null or ``[]``."""
