@@ -12,7 +12,7 @@ const common = {
   format: "cjs",
   logLevel: "warning",
   // `vscode` is given by the editor. The others are for tests only, and cannot be bundled.
-  external: ["vscode", "playwright-core", "mocha"],
+  external: ["vscode", "playwright-core", "mocha", "axe-core"],
 };
 
 rmSync("dist/extension.js", { force: true });

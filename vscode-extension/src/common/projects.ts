@@ -17,6 +17,8 @@ export class Projects implements vscode.Disposable {
   /** Whether there is a project file in a folder. */
   readonly #looked = new Map<string, Promise<boolean>>();
   #roots: ReadonlySet<string> = new Set();
+  /** How often all were looked for: what an earlier search finds last is not the latest. */
+  #searches = 0;
 
   constructor() {
     const watcher = vscode.workspace.createFileSystemWatcher(`**/${PROJECT_FILE}`, false, true, false);
@@ -45,6 +47,7 @@ export class Projects implements vscode.Disposable {
 
   /** Find all projects of the workspace, of the folders above it, and of the open files. */
   async refresh(): Promise<void> {
+    const search = ++this.#searches;
     const files = await vscode.workspace.findFiles(`**/${PROJECT_FILE}`, EXCLUDED);
     const inside = files.filter((file) => file.scheme === "file").map((file) => path.dirname(file.fsPath));
     const folders = (vscode.workspace.workspaceFolders ?? []).filter((folder) => folder.uri.scheme === "file");
@@ -53,7 +56,9 @@ export class Projects implements vscode.Disposable {
       ...vscode.workspace.textDocuments.filter(isOurs).map((document) => path.dirname(document.uri.fsPath)),
     ];
     const above = await Promise.all(around.map((folder) => this.#above(folder)));
-    this.#put(new Set([...inside, ...above.filter((root) => root !== undefined)]));
+    if (search === this.#searches) {
+      this.#put(new Set([...inside, ...above.filter((root) => root !== undefined)]));
+    }
   }
 
   async #lookAround(document: vscode.TextDocument): Promise<void> {

@@ -80,26 +80,33 @@ export class Server implements vscode.Disposable {
   }
 
   async #work(): Promise<void> {
-    while (this.#wanted && !this.#disposed) {
-      await new Promise(setImmediate); // what happens at the same moment is one reason
-      this.#wanted = false;
-      const old = this.#connection;
-      if (old !== undefined) {
-        this.#connection = undefined;
-        this.#status = undefined;
-        this.#become({ kind: "starting", what: "the one before it ends" });
-        await old.close();
+    try {
+      while (this.#wanted && !this.#disposed) {
+        await new Promise(setImmediate); // what happens at the same moment is one reason
+        this.#wanted = false;
+        await this.#renew(this.needs.roots());
       }
-      const roots = this.needs.roots();
-      if (roots.length === 0) {
-        this.#become({ kind: "idle" });
-        continue;
-      }
-      try {
-        await this.#start(roots);
-      } catch (error) {
-        this.fail(error instanceof Error ? error.message : String(error));
-      }
+    } finally {
+      this.#working = undefined; // at once: what is asked for from here on begins anew
+    }
+  }
+
+  async #renew(roots: readonly string[]): Promise<void> {
+    const old = this.#connection;
+    if (old !== undefined) {
+      this.#connection = undefined;
+      this.#status = undefined;
+      this.#become({ kind: "starting", what: "the one before it ends" });
+      await old.close();
+    }
+    if (roots.length === 0) {
+      this.#become({ kind: "idle" });
+      return;
+    }
+    try {
+      await this.#start(roots);
+    } catch (error) {
+      this.fail(error instanceof Error ? error.message : String(error));
     }
   }
 

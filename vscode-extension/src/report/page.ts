@@ -22,7 +22,7 @@ const HOW: Readonly<Record<CheapGap["how"], string>> = {
 };
 
 const STYLE = `
-body { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem 3rem; line-height: 1.45; }
+body { background: var(--vscode-editor-background); max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem 3rem; line-height: 1.45; }
 h1 { font-size: 1.6em; font-weight: 600; } h2 { font-size: 1.2em; font-weight: 600; margin-top: 2em; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--vscode-descriptionForeground); padding-bottom: .5em; }

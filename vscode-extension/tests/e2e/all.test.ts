@@ -1,7 +1,9 @@
 /** All tests against the packed extension in a real editor. */
 
+import "./environment";
 import "./in-host";
 import "./page";
+import "./troubles";
 import "./views";
 import { startSession, stopSession } from "./shared";
 

@@ -30,12 +30,12 @@ export async function serve(
   editor: Editor,
   folder: string,
   vsix: string,
-  settings: Record<string, unknown>,
+  settings: Readonly<Record<string, unknown>>,
   environment: Record<string, string | undefined>,
 ): Promise<{ host: string; group: Group }> {
   const user = path.join(folder, "user");
   writeUserSettings(folder, {});
-  write(path.join(user, "Machine", "settings.json"), settings);
+  writeMachineSettings(folder, settings);
   const profile = [
     ...["--server-data-dir", folder, "--user-data-dir", user, "--extensions-dir", path.join(folder, "extensions")],
     ...["--accept-server-license-terms", "--telemetry-level", "off"],
@@ -55,6 +55,11 @@ export async function serve(
 /** @param folder - as for {@link serve} */
 export function writeUserSettings(folder: string, settings: Readonly<Record<string, unknown>>): void {
   write(path.join(folder, "user", "User", "settings.json"), { ...QUIET, ...settings });
+}
+
+/** @param folder - as for {@link serve} */
+export function writeMachineSettings(folder: string, settings: Readonly<Record<string, unknown>>): void {
+  write(path.join(folder, "user", "Machine", "settings.json"), settings);
 }
 
 /** What would ask, tell or load something by itself is off. */

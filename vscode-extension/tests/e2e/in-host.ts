@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { inspect } from "node:util";
 import type { Page } from "playwright-core";
 import type { Result } from "../in-host/harness";
 import { HARMLESS, HOSTILE } from "../in-host/hostile";
@@ -41,7 +42,7 @@ const SUITES: Readonly<Record<string, Scene>> = {
 const CHOSEN = process.env["OSMOSIS_TEST_SUITES"]?.split(",") ?? Object.keys(SUITES);
 
 describe("inside the extension host", function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
 
   for (const name of CHOSEN) {
     it(name, async () => {
@@ -72,12 +73,12 @@ async function runSuite(session: Session, name: string, scene: Scene): Promise<R
       ["extensionTestsPath", place(`${name}.js`)],
     ]),
   );
-  let missed: unknown;
-  const meanwhile = scene.meanwhile?.(page).catch((error: unknown) => (missed = error));
+  let missed: string | undefined;
+  const meanwhile = scene.meanwhile?.(page).catch((error: unknown) => (missed = inspect(error)));
   const code = await ended.finally(() => page.context().close());
   await meanwhile;
   session.userSettings({});
   assert.equal(code, 0, "the suite could not be run");
   const results = JSON.parse(fs.readFileSync(path.join(session.folder, `${name}.json`), "utf8")) as Result[];
-  return missed === undefined ? results : [...results, { title: "the user's part", error: String(missed) }];
+  return missed === undefined ? results : [...results, { title: "the user's part", error: missed }];
 }

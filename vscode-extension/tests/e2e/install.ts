@@ -54,8 +54,7 @@ export function installChromium(): string {
         execFileSync(program, args, options);
       }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`The editor's tests need ${CHROMIUM}, and it cannot be installed here (${reason}). Install Debian's package chromium.`);
+      throw new Error(`The editor's tests need ${CHROMIUM}, and it cannot be installed here. Install Debian's package chromium.`, { cause: error });
     }
   }
   return CHROMIUM;

@@ -5,7 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { type Group, serve, write, writeUserSettings } from "./editor";
+import { type Group, serve, write, writeMachineSettings, writeUserSettings } from "./editor";
 import { installChromium, installEditor, installWheels } from "./install";
 import { DEMO, DIST, EXTENSION, PYTHON, REPOSITORY, VSIX } from "./places";
 import { startProvider } from "./provider";
@@ -20,6 +20,7 @@ export class Session {
     readonly provider: string,
     private readonly browser: Browser,
     private readonly groups: readonly Group[],
+    private readonly settings: Readonly<Record<string, unknown>>,
   ) {}
 
   static async start(): Promise<Session> {
@@ -39,9 +40,11 @@ export class Session {
     const environment: Record<string, string | undefined> = {
       OSMOSIS_CACHE_DIR: path.join(folder, "cache"),
       OSMOSIS_TEST_RESULTS: folder,
+      OSMOSIS_PYTHON: PYTHON,
       // Of the Pythons on the PATH the first is the one that the wheels are for.
       PATH: [path.dirname(PYTHON), process.env["PATH"]].join(path.delimiter),
       PIP_NO_INDEX: "1",
+      PIP_NO_COMPILE: "1",
       PIP_FIND_LINKS: wheels,
       UV_NO_INDEX: "1",
       UV_FIND_LINKS: wheels,
@@ -51,7 +54,7 @@ export class Session {
     }
     const { host, group } = await serve(editor, folder, VSIX, settings, environment);
     const browser = await chromium.launch({ executablePath, args: FLAGS });
-    return new Session(folder, host, provider.url, browser, [group, provider.group]);
+    return new Session(folder, host, provider.url, browser, [group, provider.group], settings);
   }
 
   /** A copy of the demo project, as a workspace of its own, with settings of the workspace. */
@@ -74,6 +77,11 @@ export class Session {
     const file = path.join(this.folder, "two.code-workspace");
     fs.writeFileSync(file, JSON.stringify({ folders: folders.map((folder) => ({ path: folder })) }));
     return file;
+  }
+
+  /** Give the machine the settings that it has at first, whatever was chosen since. */
+  resetMachineSettings(): void {
+    writeMachineSettings(this.folder, this.settings);
   }
 
   /** A page of the browser that is not on the workbench yet. */

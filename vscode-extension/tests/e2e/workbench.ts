@@ -16,18 +16,21 @@ export class Workbench {
   ) {}
 
   /** A window on a copy of the demo project, with a file open and its server running. */
-  static async open(session: Session, file: string): Promise<Workbench> {
-    const workbench = await Workbench.show(session, file);
+  static async open(session: Session, file: string, workspace?: string): Promise<Workbench> {
+    const workbench = await Workbench.show(session, file, workspace);
     await workbench.statusBar.getByText(/today/).waitFor();
     await workbench.press("Control+B"); // hides the list of files
     return workbench;
   }
 
-  /** The same, without waiting for the server. */
-  static async show(session: Session, file: string, settings: Record<string, unknown> = {}): Promise<Workbench> {
-    const workspace = session.workspace(settings);
+  /**
+   * The same, without waiting for the server.
+   *
+   * @param workspace - one of its own, if none is given
+   */
+  static async show(session: Session, file: string, workspace = session.workspace()): Promise<Workbench> {
     const page = await session.page();
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(120_000);
     await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))]]));
     const workbench = new Workbench(page, workspace);
     await page.locator(".tab", { hasText: path.basename(file) }).waitFor();
@@ -75,6 +78,18 @@ export class Workbench {
     await this.press("Enter");
   }
 
+  /** The same where other commands have these words too: by arrow keys. */
+  async commandAmongOthers(title: string): Promise<void> {
+    await this.press("F1");
+    await this.page.locator(".quick-input-widget input").fill(`>${title}`);
+    await this.choose(this.page.locator(`.quick-input-list .monaco-list-row[aria-label^="${title}"]`).first());
+  }
+
+  /** A row of the list that is open. */
+  pick(text: string | RegExp): Locator {
+    return this.page.locator(".quick-input-list").getByRole("option", { name: text }).first();
+  }
+
   /** Choose a row of the list that is open, by arrow keys: a click on one may be swallowed. */
   async choose(row: Locator): Promise<void> {
     await row.waitFor();
@@ -105,6 +120,16 @@ export class Workbench {
     await this.press("Control+S");
     await this.page.locator(".tab.active:not(.dirty)").waitFor();
     assert.match(fs.readFileSync(path.join(this.workspace, file), "utf8"), text);
+  }
+
+  /** What was on the page where a test has failed. */
+  async lookAtFailure(test: Mocha.Test | undefined): Promise<boolean> {
+    if (test?.state !== "failed") {
+      return false;
+    }
+    const name = test.title.replaceAll(/\W+/g, "-");
+    await this.page.screenshot({ path: path.join(EXTENSION, "out", `failed-${name}.png`) });
+    return true;
   }
 
   async close(): Promise<void> {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import * as vscode from "vscode";
 import { menuItems } from "../../src/common/menu";
-import type { Outcome } from "../../src/common/messages";
-import { actionAt, after, api, open, running, select, suite, until } from "./harness";
+import type { Outcome, Parsed } from "../../src/common/messages";
+import { actionAt, after, another, api, open, pid, program, running, select, suite, until, withSetting } from "./harness";
 
 const MARTS = "models/marts/_marts.yml";
 
@@ -65,6 +65,17 @@ export const run = suite("commands", () => {
     await vscode.commands.executeCommand("workbench.action.files.revert");
   });
 
+  it("accept marks what was generated as looked at", async () => {
+    const editor = await open(MARTS);
+    const place = after(editor.document, "- name: duration_min");
+    await actionAt(editor.document, place, /^Generate description/);
+    select(editor, place);
+    assert.equal(await filledBy("osmosis.generateColumn"), 1);
+    await editor.document.save();
+    assert.equal(await vscode.commands.executeCommand("osmosis.accept"), 1);
+    assert.equal(await vscode.commands.executeCommand("osmosis.accept"), 0);
+  });
+
   it("pause keeps everything from calling a provider until it is taken back", async () => {
     const { server } = await api();
     const editor = await open(MARTS);
@@ -93,18 +104,20 @@ export const run = suite("commands", () => {
   });
 
   it("restart gives another server", async () => {
-    const { server } = await api();
-    const before = pid();
+    const before = await pid();
     await vscode.commands.executeCommand("osmosis.restart");
-    await running();
-    assert.notEqual(pid(), before);
-    function pid(): number | undefined {
-      return server.state.kind === "running" ? server.state.info.pid : assert.fail(JSON.stringify(server.state));
-    }
+    assert.notEqual(await pid(), before);
   });
 
-  it("showLog shows the log", async () => {
-    await vscode.commands.executeCommand("osmosis.showLog");
+  it("dbtParse has the dbt of the settings write the manifest anew", async () => {
+    const dbt = program("dbt", '#!/bin/sh\necho "run with: $*"\ntouch target/manifest.json\n');
+    const before = await pid();
+    await withSetting("dbtCommand", [dbt, "--quiet"], async () => {
+      await another(before);
+      await open(MARTS);
+      const parsed = await vscode.commands.executeCommand<Parsed>("osmosis.dbtParse");
+      assert.deepEqual([parsed.exitCode, parsed.problem, parsed.tail], [0, null, ["run with: --quiet parse"]]);
+    });
   });
 });
 

@@ -98,6 +98,16 @@ export const run = suite("features", () => {
       const lens = await lensAt(document, 0);
       assert.match(lens.command?.title ?? "", /gaps/);
     });
+
+    it("a column of its output is described by a code action there, in the schema file", async () => {
+      const { document } = await open("models/marts/fct_rentals.sql");
+      await perform(await actionAt(document, after(document, "rentals.duration_min"), /^Generate description for `duration_minutes`/));
+      const schema = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(root(), MARTS));
+      assert.match(schema.getText(), /- name: duration_minutes\n +description: Minutes from unlocking the bike/);
+      assert.ok(!document.isDirty);
+      await vscode.window.showTextDocument(schema);
+      await vscode.commands.executeCommand("workbench.action.files.revert");
+    });
   });
 
   describe("elsewhere", () => {

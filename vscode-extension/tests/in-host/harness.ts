@@ -20,19 +20,20 @@ export interface Result {
  */
 export function suite(name: string, define: () => void): () => Promise<void> {
   return async () => {
-    const mocha = new Mocha({ timeout: 60_000, reporter: "min" });
+    const mocha = new Mocha({ timeout: 120_000, reporter: "min" });
     mocha.suite.emit("pre-require", globalThis, name, mocha);
     define();
     const results: Result[] = [];
-    const { server } = await api();
+    const { server, projects } = await api();
     await new Promise<void>((resolve) => {
       const runner = mocha.run(() => {
         resolve();
       });
       runner.on("pass", (test) => results.push({ title: test.fullTitle() }));
       runner.on("fail", (test, error: Error) => {
-        const state = JSON.stringify([server.state, server.status]);
-        results.push({ title: test.fullTitle(), error: `${error.stack ?? error.message}\nThe server: ${state}` });
+        const folders = vscode.workspace.workspaceFolders?.map(({ uri }) => uri.fsPath);
+        const around = JSON.stringify({ state: server.state, status: server.status, roots: projects.roots, folders });
+        results.push({ title: test.fullTitle(), error: `${error.stack ?? error.message}\n${around}` });
       });
     });
     fs.writeFileSync(path.join(resultsFolder(), `${name}.json`), JSON.stringify(results));
@@ -99,6 +100,21 @@ export async function running(): Promise<Api> {
     return isReady ? true : undefined;
   }, server.onDidChange);
   return extension;
+}
+
+/** The process of the server that runs. */
+export async function pid(): Promise<number> {
+  const { server } = await running();
+  return (server.state.kind === "running" ? server.state.info.pid : undefined) ?? assert.fail("no process");
+}
+
+/** That of the next one. */
+export async function another(before: number): Promise<number> {
+  const { server } = await api();
+  return await until(async () => {
+    const now = await pid();
+    return now === before ? undefined : now;
+  }, server.onDidChange);
 }
 
 export function root(): vscode.Uri {

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { api, program, root, running, suite, until, withSetting } from "./harness";
+import { another, api, pid, program, root, running, suite, until, withSetting } from "./harness";
+import { OUTDATED } from "./outdated";
 
 export const run = suite("lifecycle", () => {
   before(async () => {
@@ -38,7 +39,7 @@ export const run = suite("lifecycle", () => {
   });
 
   it("a server that speaks other messages is not used, and the user is told what to run", async () => {
-    await withSetting("serverPath", program("outdated", PYTHON + OUTDATED), async () => {
+    await withSetting("serverPath", program("outdated", OUTDATED), async () => {
       const problem = await failure();
       assert.match(problem, /server 0\.0\.1 at .*outdated is too old for this extension\. Run: pip install --upgrade/);
     });
@@ -46,7 +47,7 @@ export const run = suite("lifecycle", () => {
   });
 
   it("a program that is no server is named", async () => {
-    await withSetting("serverPath", program("useless", `${PYTHON}import sys; sys.exit('no such module')`), async () => {
+    await withSetting("serverPath", program("useless", "#!/usr/bin/env python3\nimport sys; sys.exit('no such module')"), async () => {
       assert.match(await failure(), /useless has no server that starts/);
     });
     await running();
@@ -60,21 +61,15 @@ export const run = suite("lifecycle", () => {
   });
 
   it("a key is given to the server in its environment, and is in no setting", async () => {
-    const { server, keys } = await api();
+    const { keys } = await api();
     const before = await pid();
     await keys.set("OPENROUTER_API_KEY", "or-test-0123456789");
-    const now = await until(
-      () => (server.state.kind === "running" && server.state.info.pid !== before ? server.state.info.pid : undefined),
-      server.onDidChange,
-    );
+    const now = await another(before);
     const environment = fs.readFileSync(`/proc/${String(now)}/environ`, "utf8").split("\0");
     assert.ok(environment.includes("OPENROUTER_API_KEY=or-test-0123456789"));
     assert.ok(!JSON.stringify(vscode.workspace.getConfiguration("osmosis")).includes("or-test"));
     await keys.remove("OPENROUTER_API_KEY");
-    const then = await until(
-      () => (server.state.kind === "running" && server.state.info.pid !== now ? server.state.info.pid : undefined),
-      server.onDidChange,
-    );
+    const then = await another(now);
     assert.ok(!fs.readFileSync(`/proc/${String(then)}/environ`, "utf8").includes("OPENROUTER_API_KEY"));
   });
 
@@ -98,30 +93,7 @@ export const run = suite("lifecycle", () => {
   });
 });
 
-async function pid(): Promise<number> {
-  const { server } = await running();
-  return (server.state.kind === "running" ? server.state.info.pid : undefined) ?? assert.fail("no process");
-}
-
 async function failure(): Promise<string> {
   const { server } = await api();
   return await until(() => (server.state.kind === "failed" ? server.state.problem : undefined), server.onDidChange);
 }
-
-const PYTHON = "#!/usr/bin/env python3\n";
-
-/** A server of a time before there was a protocol version. */
-const OUTDATED = `
-import json, sys
-while header := sys.stdin.buffer.readline():
-    length = int(header.split(b":")[1]); sys.stdin.buffer.readline()
-    message = json.loads(sys.stdin.buffer.read(length))
-    if message.get("method") == "exit":
-        break
-    if "id" in message:
-        first = message["method"] == "initialize"
-        result = {"capabilities": {}, "serverInfo": {"name": "osmosis-lsp", "version": "0.0.1"}} if first else None
-        body = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
-        sys.stdout.buffer.write(b"Content-Length: %d\\r\\n\\r\\n" % len(body) + body)
-        sys.stdout.buffer.flush()
-`;

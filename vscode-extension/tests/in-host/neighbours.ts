@@ -70,6 +70,7 @@ export const run = suite("neighbours", () => {
       await withModel("guarded", async () => {
         const { document } = await open(MARTS);
         const outcome = await generate(document, "duration_minutes");
+        // The editor would ask its user here; a window for tests shows no dialogs, and takes that for a no.
         assert.match(outcome.left[0]?.reason ?? "", /^The editor's language model did not answer: Guarded Model: .* You have not allowed it\./);
       });
     });

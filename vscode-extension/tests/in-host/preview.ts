@@ -97,6 +97,13 @@ export const run = suite("preview", () => {
     );
   });
 
+  it("shows what is found in the whole project, file by file", async () => {
+    await vscode.commands.executeCommand("osmosis.proposals.discardAll");
+    assert.equal(await vscode.commands.executeCommand("osmosis.generateProject"), undefined);
+    const files = new Set((await waiting()).map(({ proposed: { uri } }) => uri));
+    assert.ok(files.size > 3, [...files].join());
+  });
+
   it("is left out where the setting says so", async () => {
     await vscode.commands.executeCommand("osmosis.proposals.discardAll");
     await withSetting("preview", "never", async () => {

@@ -1,9 +1,13 @@
 /** What the user sets, on its way to the server. The values and defaults of all settings: tests/unit/settings.test.ts. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import * as vscode from "vscode";
-import type { ProjectStatus } from "../../src/common/messages";
-import { after, api, open, running, suite, until, withSetting } from "./harness";
+import { type ProjectStatus, PROTOCOL_VERSION } from "../../src/common/messages";
+import { python } from "../unit/server";
+import { type Answer, READ, VALUES } from "../values/values";
+import { after, api, open, program, running, suite, until, withSetting } from "./harness";
 
 export const run = suite("settings", () => {
   before(async () => {
@@ -109,6 +113,29 @@ export const run = suite("settings", () => {
     await running();
   });
 
+  it("each setting, as the user has set it, goes through the editor to the server's own code and comes back", async () => {
+    const { server } = await api();
+    const settings = vscode.workspace.getConfiguration("osmosis");
+    const values = { ...VALUES, dbtCommand: ["dbt", "--quiet"] };
+    const before = Object.keys(values).map((name) => [name, settings.inspect(name)?.globalValue] as const);
+    for (const [name, value] of Object.entries(values)) {
+      await settings.update(name, value, vscode.ConfigurationTarget.Global);
+    }
+    const mirror = program("mirror", MIRROR);
+    await withSetting("serverPath", mirror, async () => {
+      await until(() => (server.state.kind === "running" && server.state.info.place === mirror ? true : undefined), server.onDidChange);
+      const heard = JSON.parse(fs.readFileSync(`${mirror}.json`, "utf8")) as { options: { dbtCommand: unknown } };
+      const { found, problems } = python(READ, { ...heard, project: fs.realpathSync(path.dirname(mirror)) }) as Answer;
+      assert.deepEqual(problems, []);
+      assert.deepEqual(found, VALUES);
+      assert.deepEqual(heard.options.dbtCommand, values.dbtCommand);
+    });
+    for (const [name, value] of before) {
+      await settings.update(name, value, vscode.ConfigurationTarget.Global);
+    }
+    await running();
+  });
+
   it("language status items have what the status says", async () => {
     const { document } = await open("models/marts/_marts.yml");
     assert.ok(after(document, "models:"));
@@ -123,3 +150,34 @@ async function projectWith(what: (project: ProjectStatus) => boolean): Promise<P
   const { server } = await api();
   return await until(() => server.status?.projects.find(what), server.onDidChange);
 }
+
+/** A server that writes down what it is told at its start, and asks for the settings. */
+const MIRROR = `#!/usr/bin/env python3
+import json, sys
+
+def say(**message):
+    body = json.dumps({"jsonrpc": "2.0", **message}).encode()
+    sys.stdout.buffer.write(b"Content-Length: %d\\r\\n\\r\\n" % len(body) + body)
+    sys.stdout.buffer.flush()
+
+options = asked = None
+while header := sys.stdin.buffer.readline():
+    length = int(header.split(b":")[1]); sys.stdin.buffer.readline()
+    message = json.loads(sys.stdin.buffer.read(length))
+    method = message.get("method")
+    if method == "initialize":
+        options = message["params"]["initializationOptions"]
+        capabilities = {"experimental": {"osmosis": {"protocolVersion": ${String(PROTOCOL_VERSION)}}}}
+        say(id=message["id"], result={"capabilities": capabilities, "serverInfo": {"name": "mirror", "version": "1"}})
+    elif method == "osmosis/status":
+        asked = message["id"]
+        say(id="settings", method="workspace/configuration", params={"items": [{"section": "osmosis"}]})
+    elif message.get("id") == "settings":
+        with open(sys.argv[0] + ".json", "w") as file:
+            json.dump({"options": options, "settings": message["result"][0]}, file)
+        say(id=asked, result={"projects": [], "spentToday": "0", "spentSession": "0", "running": 0, "paused": False})
+    elif method == "exit":
+        break
+    elif "id" in message:
+        say(id=message["id"], result=None)
+`;

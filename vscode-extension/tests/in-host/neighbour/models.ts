@@ -70,7 +70,9 @@ export function models(): Models {
   return {
     askedBy,
     takeAway: () => {
-      registered.forEach((one) => one?.dispose());
+      for (const one of registered) {
+        one?.dispose();
+      }
     },
   };
 }
