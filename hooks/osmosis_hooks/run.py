@@ -125,8 +125,10 @@ def _fill(
     outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends, quiet=options.quiet))
     outcomes += _not_reached(gaps, outcomes, limit)
     if options.facts and project.settings.provider != "facts" and limit.left != 0:
-        open_ids = {item.gap.id for outcome in outcomes for item in outcome.unfilled}
-        left = [gap for gap in gaps_of(project, request, upstream=options.upstream) if gap.id in open_ids]
+        left = [item.gap for outcome in outcomes for item in outcome.unfilled]
+        if any(gap.slot is None for gap in left):  # columns and entries that the files lacked are there by now
+            open_ids = {gap.id for gap in left}
+            left = [gap for gap in gaps_of(project, request, upstream=options.upstream) if gap.id in open_ids]
         proven = asyncio.run(fill(project, left, project.prover(store), write=write, until=limit.ends))
         outcomes = _joined(outcomes, proven)
     return outcomes
