@@ -17,6 +17,7 @@ from osmosis_synthesize.manifest.decode import is_kept
 from osmosis_synthesize.manifest.index import Index
 from osmosis_synthesize.manifest.model import Calls, Column, Macro, Node, Ref
 from osmosis_synthesize.manifest.properties import Data, DataTest
+from osmosis_synthesize.manifest.staleness import is_same
 from osmosis_synthesize.names import EntryKey, ResourceType, fold
 from osmosis_synthesize.packages import Described, Package, SourceTable, add_config, fqn_of, variables_of
 
@@ -36,7 +37,7 @@ class Sketch:
     sources: tuple[tuple[str, str], ...] = ()
     tests: tuple[DataTest, ...] = ()
     keeps_parents: bool = False
-    """Its code is as the manifest saw it; only its entry is not."""
+    """Its code is as the manifest saw it; only its entry, or its place, is not."""
 
 
 class Disabled(NamedTuple):
@@ -100,6 +101,10 @@ class Sketcher:
         node = self._configured(node, described, package, path, calls.config)
         if node is None:
             return Disabled(unique_id)
+        before = self._index.nodes.get(unique_id)
+        if before is not None and before.path != node.path and is_same(before, code):  # it has but moved
+            kept = {name: getattr(before, name) for name in ("compiled_code", "checksum", "depends_on", "macros")}
+            return Sketch(_replace(node, **kept), package, tests=_tests_of(described), keeps_parents=True)
         return Sketch(node, package, calls.refs, calls.sources, _tests_of(described))
 
     def _calls(self, node: Node, path: Path) -> Calls:

@@ -364,10 +364,16 @@ def test_what_is_gone_is_nobody_s_parent(tmp_path: Path) -> None:
 
 def test_a_file_that_was_moved_is_the_same_node(tmp_path: Path) -> None:
     root = build(tmp_path, RAW, ORDERS, table("child", sql="select id from orders", of=["orders"]))
+    before = Project(root, load_settings(root, environ={})).index.nodes["model.shop.orders"]
+    assert before.compiled_code
     (root / "models/far").mkdir()
     (root / "models/orders.sql").rename(root / "models/far/orders.sql")
     for files in ((), ("models/child.sql",), ("models/far/orders.sql",), ("models/_models.yml",)):
-        index = opened(root, *files).index
+        project = opened(root, *files)
+        index = project.index
         assert index.nodes["model.shop.orders"].path == "models/far/orders.sql"
+        assert index.nodes["model.shop.orders"].compiled_code == before.compiled_code
+        assert index.parents("model.shop.orders") == before.depends_on
+        assert project.notes == []
         assert index.nodes["model.shop.orders"].schema_path == "models/_models.yml"
         assert index.parents("model.shop.child") == ("model.shop.orders",)
