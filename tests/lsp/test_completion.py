@@ -400,6 +400,7 @@ async def test_plain_completion_buys_by_its_command_what_it_shows_a_price_for(
     assert isinstance(found, types.CompletionList)
     (item,) = found.items
     assert llm.requests == []
+    assert (item.detail or "").startswith("1 call, at most about $0.0"), "the outlook has it in a call for three"
 
     assert isinstance(item.text_edit, types.TextEdit)
     assert item.text_edit.new_text == ""

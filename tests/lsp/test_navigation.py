@@ -56,6 +56,35 @@ async def test_a_column_leads_to_its_expression_and_to_the_columns_it_is_made_of
     assert await definitions(editor, name, "contains_pii") == []
 
 
+async def test_several_columns_that_no_entry_lists_lead_to_one_place(editor: Editor, demo: Path):
+    sql = demo / "models/marts/dim_riders.sql"
+    text = sql.read_text("utf-8")
+    sql.write_text(
+        text.replace("riders.full_name as rider_name", "riders.full_name || riders.signed_up_at as rider_name")
+    )
+    manifest = demo / "target/manifest.json"
+    data = manifest.read_text("utf-8")
+    manifest.write_text(
+        data.replace("riders.full_name as rider_name", "riders.full_name || riders.signed_up_at as rider_name")
+    )
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+
+    assert await definitions(editor, name, "rider_name") == [
+        ("dim_riders.sql", "riders.full_name || riders.signed_up_at as rider_name"),
+        ("riders_history.yml", "riders_history"),
+    ]
+
+
+async def test_a_node_leads_to_its_file(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    sources = editor.open(demo / "models/staging/_landing__sources.yml")
+    await editor.planned(name)
+
+    assert await definitions(editor, name, "dim_riders") == [("dim_riders.sql", "")]
+    assert await definitions(editor, sources, "riders") == []
+
+
 async def test_what_is_typed_in_the_sql_counts_saved_or_not(editor: Editor, demo: Path):
     name = editor.open(demo / RIDERS)
     await editor.planned(name)

@@ -60,6 +60,10 @@ async def test_hover_tells_a_columns_lineage_tests_and_price(editor: Editor, dem
     asked = await hovered(editor, name, "lifetime_value")
     assert "1 call for 3 gaps" in asked
     assert "tokens in" in asked
+    assert "Not inherited: it is computed." in asked
+    counted = await hovered(editor, name, "trip_count")
+    assert "coalesce" in counted.lower()
+    assert counted.endswith("The description is its own: it is not made of any upstream column.")
     described = await hovered(editor, name, "'Address for receipts")
     assert "says: Address that receipts are sent to" in described
     whole = await hovered(editor, name, "dim_riders")

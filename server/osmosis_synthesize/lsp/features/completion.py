@@ -26,7 +26,7 @@ from osmosis_synthesize.lsp.outlook import may_be_cached_alone, plan_now
 from osmosis_synthesize.lsp.progress import Progress
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
-from osmosis_synthesize.lsp.wording import filled_by
+from osmosis_synthesize.lsp.wording import filled_by, money
 from osmosis_synthesize.lsp.workspace import Way, label_of
 from osmosis_synthesize.text import Span, TextEdit, apply_edits
 
@@ -108,7 +108,7 @@ async def complete(session: Session, params: types.CompletionParams) -> types.Co
         item = types.CompletionItem(
             title,
             kind=types.CompletionItemKind.Event,
-            detail=filled_by(way),
+            detail=_price_alone(way),
             text_edit=types.TextEdit(place, ""),
             filter_text="",
             command=types.Command(title, messages.GENERATE_COLUMN, arguments=[plain(target)]),
@@ -140,6 +140,12 @@ async def _way(session: Session, spot: _Spot) -> Way | None:
         return known
     project = session.refreshed(spot.reading.project)
     return (await session.worker.do(lambda: plan_now(session, project, [spot.gap]))).get(spot.gap.id)
+
+
+def _price_alone(call: PlannedCall) -> str:
+    """What it takes to ask for one gap, of which the outlook knows only that it is among those of a call."""
+    bound = "at most " if len(call.gaps) > 1 and call.cost else ""
+    return f"1 call, {bound}{money(call.cost)}"
 
 
 async def _bought(session: Session, spot: _Spot, token: str | int | None) -> Proposal | None:

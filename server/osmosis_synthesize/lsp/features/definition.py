@@ -1,4 +1,4 @@
-"""From a column to where it is computed and to the columns it is made of, and from ``{{ doc() }}`` to its block."""
+"""From a column to where it is computed and to the columns it is made of, from a node to its file, from ``{{ doc() }}`` to its block."""
 
 from __future__ import annotations
 
@@ -40,12 +40,16 @@ async def definition(session: Session, params: types.DefinitionParams) -> list[t
     project = session.refreshed(reading.project)  # other files may have changed since this one was read
     if call is not None:
         return located(session, await session.worker.do(lambda: list(_block(project, *call))))
-    slot = column_at(reading, offset)
-    node = views.node_of(reading, slot) if slot is not None else None
-    if slot is None or slot.column is None or node is None:
+    slot = reading.document.slot_at(offset)
+    node = views.node_of(reading, slot) if slot is not None and slot.name_span.contains(offset) else None
+    if slot is None or node is None:
         return []
     column = slot.column
-    return located(session, await session.worker.do(lambda: list(_origins(project, node, column))))
+    if column is None:
+        return located(session, _file_of(project, node))
+    found = await session.worker.do(lambda: list(_origins(project, node, column)))
+    # Several columns that no entry lists lead to one and the same place.
+    return located(session, list({(place.path, place.span): place for place in found}.values()))
 
 
 def doc_call_at(reading: Reading, offset: int) -> tuple[str | None, str] | None:
@@ -81,6 +85,13 @@ def _block(project: Project, package: str | None, name: str) -> Iterator[Found]:
         found = re.search(rf"\{{%-?\s*docs\s+({re.escape(name)})\s", text)
         if found is not None:
             yield Found(path, LineIndex(text), Span(*found.span(1)))
+
+
+def _file_of(project: Project, node: Node) -> list[Found]:
+    """The file that defines a node of this project; a source has none."""
+    if node.resource_type == "source" or not project.index.is_editable(node):
+        return []
+    return [Found(project.root / node.path, LineIndex(""), Span(0, 0))]
 
 
 def _origins(project: Project, node: Node, column: str) -> Iterator[Found]:

@@ -129,6 +129,8 @@ def _said(session: Session, subject: _Subject) -> Iterator[str]:
         yield f"No description yet: {filled_by(way)}."
         if isinstance(way, PlannedCall):
             yield _price(session, subject.project, way)
+            if column is not None and (reason := _reason(way, subject.gap)):
+                yield f"Not inherited: {reason}."
 
 
 def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
@@ -138,6 +140,17 @@ def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
         return known
     alone = plan_now(session, subject.project, [gap]).get(gap.id)
     return alone if isinstance(alone, Proposal) else known
+
+
+def _reason(call: PlannedCall, gap: Gap | None) -> str | None:
+    """Why a gap has to be asked for."""
+    reasons = zip(call.gaps, call.reasons, strict=False)
+    return next((_in_short(reason) for one, reason in reasons if gap is not None and one.id == gap.id), None)
+
+
+def _in_short(reason: str) -> str:
+    """A reason without the expression that is shown anyway."""
+    return reason.partition(": ")[0]
 
 
 def _on_node(subject: _Subject, markup: _Markup) -> Iterator[str]:
@@ -184,7 +197,7 @@ def _upstream(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]:
     project, spot = subject.project, subject.spot
     found = _inherited(subject, column)
     own = spot.slot.text if spot is not None and spot.is_described(project) else None
-    if found is not None:
+    if not isinstance(found, str):
         text, upstream = found
         label = markup.name(upstream.label)
         if own is None:
@@ -194,16 +207,22 @@ def _upstream(subject: _Subject, column: str, markup: _Markup) -> Iterator[str]:
         else:
             yield f"The description is its own; {label} says: {text}"
     elif own is not None:
-        yield "The description is its own: nothing upstream has one that would fit."
+        yield f"The description is its own{f': {found}' if found else ''}."
 
 
-def _inherited(subject: _Subject, column: str) -> tuple[str, Upstream] | None:
-    """What the column inherits, or would, and from where. The outlook has looked for the text of a gap."""
+def _inherited(subject: _Subject, column: str) -> tuple[str, Upstream] | str:
+    """What the column inherits, or would, and from where; or why it does not, unless that is said elsewhere.
+
+    The outlook has looked for the text of a gap.
+    """
     way = subject.ways.get(subject.gap.id) if subject.gap is not None else None
     if subject.gap is not None and _tells_inheritance(subject.gap, way):
-        return (way.text, way.source) if isinstance(way, Proposal) and isinstance(way.source, Upstream) else None
-    found = inheritance(subject.project, subject.node.unique_id, column)
-    return (found.text, found.upstream) if isinstance(found, Inheritable) and found.text is not None else None
+        return (way.text, way.source) if isinstance(way, Proposal) and isinstance(way.source, Upstream) else ""
+    project, unique_id = subject.project, subject.node.unique_id
+    found = inheritance(project, unique_id, column)
+    if isinstance(found, Inheritable):
+        return (found.text, found.upstream) if found.text is not None else ""
+    return _in_short(found.reason) if project.index.parents(unique_id) else ""
 
 
 def _tells_inheritance(gap: Gap, way: Way | None) -> bool:
