@@ -19,6 +19,7 @@ import pytest
 
 from osmosis_synthesize.engine.model import NodeOutcome, Plan, Proposal, Spent, Unfilled
 from osmosis_synthesize.project import Project, Request
+from osmosis_synthesize.recording import Recorder
 from osmosis_synthesize.settings import load_settings
 from osmosis_synthesize.store import Store
 from servers import FakeLLMServer, Fault, Recorded, failing, hang, out_of_quota, says, wrong_key
@@ -409,6 +410,23 @@ async def test_a_cancelled_run_writes_what_it_has(tmp_path: Path, server: FakeLL
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (shop.root / "models/_models.yml").read_text("utf-8").count("A text.") == 2
+
+
+async def test_a_run_cancelled_while_its_records_are_prepared_writes_what_it_has(
+    tmp_path: Path, server: FakeLLMServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(build(tmp_path, *siblings(1)), server)
+
+    def look_up(_recorder: Recorder, _texts: object) -> Iterator[None]:
+        running.cancel()
+        yield
+
+    monkeypatch.setattr(Recorder, "look_up", look_up)
+    running = asyncio.create_task(shop.run())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert "Made up for tests: x." in (shop.root / "models/_models.yml").read_text("utf-8")
+    assert '"model.shop.s00"' in (shop.root / ".osmosis/provenance.jsonl").read_text("utf-8")
 
 
 def test_a_killed_run_resumes(tmp_path: Path, server: FakeLLMServer) -> None:
