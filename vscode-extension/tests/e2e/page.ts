@@ -46,7 +46,7 @@ describe("in the workbench", function () {
     await workbench.press("Control+.");
     const row = workbench.page.locator(".action-widget .monaco-list-row.action", { hasText: "Generate description for `duration_minutes`" });
     await row.waitFor();
-    await workbench.picture("light-bulb", { x: 0, y: 240, width: 860, height: 330 });
+    await workbench.picture("light-bulb", { x: 0, y: 280, width: 860, height: 440 });
     await workbench.choose(row);
     await workbench.line("Minutes from unlocking the bike").waitFor();
     await workbench.saved(MARTS, /- name: duration_minutes\n +description: "?Minutes from unlocking the bike/);
