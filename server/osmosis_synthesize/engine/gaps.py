@@ -72,6 +72,11 @@ class Naming:
         """The nodes that an entry of the schema file ``path`` (as the manifest writes it) describes."""
         return self.index.find(key, package=self.project, path=path) if self.index is not None else ()
 
+    def only(self, key: EntryKey, path: str) -> str | None:
+        """The ``unique_id`` of the only node that an entry describes, as nearly all do; nothing is decoded for it."""
+        found = self.index.find_ids(key, package=self.project, path=path) if self.index is not None else ()
+        return found[0] if len(found) == 1 else None
+
     def unique_id(self, key: EntryKey, nodes: Sequence[Node], column: str | None) -> str:
         """Of several versions it is the latest one that has the column."""
         if nodes:
@@ -143,8 +148,9 @@ def survey_entry(entry: Entry, path: str, *, naming: Naming, placeholders: Colle
     """The gaps of one entry of the schema file ``path`` (as the manifest writes it)."""
     slots = [*((entry.slot,) if entry.slot is not None else ()), *entry.columns]
     missing = [slot for slot in slots if slot.state == "blocked" or is_gap(slot, placeholders)]
-    nodes = naming.nodes(entry.key, path) if missing else ()
-    found = tuple(Missing(naming.unique_id(entry.key, nodes, slot.column), slot) for slot in missing)
+    only = naming.only(entry.key, path) if missing else None
+    nodes = naming.nodes(entry.key, path) if missing and only is None else ()
+    found = tuple(Missing(only or naming.unique_id(entry.key, nodes, slot.column), slot) for slot in missing)
     ids = tuple((unique_id, slot.column) for unique_id, slot in found)
     return EntrySurvey(entry, found, ids, len(slots))
 

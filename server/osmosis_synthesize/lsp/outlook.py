@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import EntrySurvey, relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall
+from osmosis_synthesize.lsp.garbage import settle
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way
@@ -77,7 +77,7 @@ async def work_out(session: Session, uri: str) -> AsyncGenerator[None, None]:
         member.ways[path] = {gap: way for gap, way in member.ways[path].items() if gap not in gone}
     session.looked_at[uri] = tuple(survey for survey, _ in reading.entries)
     if len(nodes) > _MANY:
-        await session.worker.do(_settle)
+        await session.worker.do(settle)
     if changed:
         yield
 
@@ -104,12 +104,6 @@ def _affected(reading: Reading, before: Sequence[EntrySurvey]) -> list[Gap]:
         if not before or any(unique_id in reached for unique_id, _ in survey.missing)
         for gap in survey.gaps(reading.document, reading.text.path, moved=moved)
     ]
-
-
-def _settle() -> None:
-    """Have Python's search for garbage pass over what has come to stay, a project and its files: it takes long otherwise."""
-    gc.collect()
-    gc.freeze()
 
 
 async def work_out_model(session: Session, uri: str) -> bool:

@@ -160,6 +160,10 @@ class Index:
         manifest knows such an entry in that very file, it is that one; otherwise (the entry is new, or was moved)
         whatever of the package bears the name.
         """
+        return tuple(self.nodes[unique_id] for unique_id in self.find_ids(key, package=package, path=path))
+
+    def find_ids(self, key: EntryKey, *, package: str, path: str | None = None) -> tuple[str, ...]:
+        """The ``unique_id`` of the nodes that :meth:`find` gives. None of them is decoded."""
         cards = [
             card
             for card in self._by_name.get((key.resource_type, key.name), ())
@@ -168,7 +172,7 @@ class Index:
             and (key.version is None or card.version == key.version)
         ]
         in_file = [card for card in cards if (card.schema_package, card.schema_path) == (package, path)]
-        return tuple(self.nodes[card.unique_id] for card in in_file or cards)
+        return tuple(card.unique_id for card in in_file or cards)
 
     def called(self, name: str) -> tuple[Node, ...]:
         """The models (each version), seeds and snapshots of a name, in any package: what ``ref`` may mean."""

@@ -15,8 +15,13 @@ from osmosis_synthesize.document import Document, parse
 from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.engine.model import Author, Gap, PlannedCall, Proposal
+from osmosis_synthesize.errors import UsageError
+from osmosis_synthesize.lsp.garbage import unsearched
+from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import CheapGap, Coverage, FolderCoverage, plain
 from osmosis_synthesize.lsp.outlook import by_node, plan_now
+from osmosis_synthesize.lsp.progress import Progress
+from osmosis_synthesize.lsp.running import stoppable
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import Ready, Way
 from osmosis_synthesize.names import EntryKey
@@ -38,22 +43,31 @@ _AT_A_TIME: Final = 0.1
 
 async def coverage(session: Session, _: list[Any]) -> Any:
     """Survey all projects that are loaded; calls nobody."""
+    return plain(await stoppable(session, "surveying", lambda run: _coverage(session, run)))
+
+
+async def _coverage(session: Session, run: Run) -> Coverage:
     folders: list[FolderCoverage] = []
     cheapest: list[tuple[Decimal, CheapGap]] = []
-    for member in session.workspace:
-        if isinstance(member.state, Ready):
-            found = await _survey(session, member.state)
-            folders += found.folders(member.root)
-            if member.state.has_manifest:
-                cheapest += await _cheapest(session, _apart(session, member.state.project), found.first)
+    progress = await Progress.begin(session, run, "Looking at all schema files")
+    try:
+        for member in session.workspace:
+            if isinstance(member.state, Ready):
+                with unsearched():
+                    found = await _survey(session, member.state, run, progress)
+                folders += found.folders(member.root)
+                if member.state.has_manifest:
+                    cheapest += await _cheapest(session, _apart(session, member.state.project), found.first, run)
+    finally:
+        progress.end("stopped" if run.stopped else "done")
+    if run.stopped:
+        raise UsageError("The survey was stopped before all schema files were looked at.", hint="Ask for it again.")
     cheapest.sort(key=lambda priced: priced[0])
-    return plain(
-        Coverage(
-            tuple(folders),
-            tuple(gap for _, gap in cheapest[:_SHOWN]),
-            sum(folder.described for folder in folders),
-            sum(folder.total for folder in folders),
-        )
+    return Coverage(
+        tuple(folders),
+        tuple(gap for _, gap in cheapest[:_SHOWN]),
+        sum(folder.described for folder in folders),
+        sum(folder.total for folder in folders),
     )
 
 
@@ -97,13 +111,17 @@ def _apart(session: Session, project: Project) -> Project:
     return project.with_drafts(Drafts(buffers, read=read))
 
 
-async def _survey(session: Session, ready: Ready) -> _Found:
+async def _survey(session: Session, ready: Ready, run: Run, progress: Progress) -> _Found:
+    """What was found in a project, or up to where the run was stopped."""
     project = _apart(session, ready.project)
     found = _Found(project)
     files = list(reversed(await in_thread(lambda: project.mentions.files)))
-    while files:
+    total = len(files)
+    while files and not run.stopped:
+        done = total - len(files)
+        progress.report(f"{done} of {total} in {project.root.name}", 100 * done // total)
         await in_thread(partial(_look, _apart(session, project), files, found, with_manifest=ready.has_manifest))
-    if ready.has_manifest:
+    if ready.has_manifest and not run.stopped:
         await in_thread(partial(_look_for_entries, project, found))
     return found
 
@@ -130,7 +148,9 @@ def _look_for_entries(project: Project, found: _Found) -> None:
             found.add(gap.file, (gap,), 1)
 
 
-async def _cheapest(session: Session, project: Project, gaps: Sequence[Gap]) -> list[tuple[Decimal, CheapGap]]:
+async def _cheapest(
+    session: Session, project: Project, gaps: Sequence[Gap], run: Run
+) -> list[tuple[Decimal, CheapGap]]:
     """What the gaps would cost, cheapest first; not all of them in a project where that would take long."""
     priced: list[tuple[Decimal, CheapGap]] = []
     free = 0
@@ -140,7 +160,7 @@ async def _cheapest(session: Session, project: Project, gaps: Sequence[Gap]) -> 
         found = _priced(session, some, ways)
         priced += found
         free += sum(not cost for cost, _ in found)
-        if free >= _SHOWN or time.monotonic() > until:
+        if free >= _SHOWN or time.monotonic() > until or run.stopped:
             break
     priced.sort(key=lambda one: one[0])
     return priced[:_SHOWN]

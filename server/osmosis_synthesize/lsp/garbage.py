@@ -1,0 +1,26 @@
+"""When Python may search for garbage: it looks at everything that there is, and nobody is answered meanwhile.
+
+Manifests and documents are never a part of it. They hold no cycles, so what nobody needs any more is gone at once.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+def settle() -> None:
+    """Have the search pass over what has come to stay, a project and its files: it takes long otherwise."""
+    gc.collect()
+    gc.freeze()
+
+
+@contextmanager
+def unsearched() -> Generator[None]:
+    """No search while much is read and let go again. Of two that are at it at once, the first to end has it begin again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
