@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from git_repositories import Tools, make_tools
 from osmosis_hooks.cli import main
+from servers import FakeLLMServer
+
+REPORT = json.loads((files("osmosis_synthesize") / "report.schema.json").read_text("utf-8"))
+"""The schema of a run's report."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,15 @@ class Result:
     code: int
     out: str
     err: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What it printed, as a report of a run that keeps to the schema."""
+        report = json.loads(self.out)
+        jsonschema.validate(
+            report, json.loads((files("osmosis_synthesize") / "report.schema.json").read_text("utf-8"))
+        )
+        return report
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +60,13 @@ def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def server() -> Iterator[FakeLLMServer]:
+    """A provider that answers whatever it is asked."""
+    with FakeLLMServer() as server:
+        yield server
 
 
 @pytest.fixture

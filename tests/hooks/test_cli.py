@@ -6,28 +6,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from importlib.resources import files
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from osmosis_hooks.cli import main
+from hooks.conftest import REPORT, Result
 from osmosis_synthesize import __version__
 from servers import FakeLLMServer, failing, wrong_key
 from small_projects import ORDERS, RAW, SCHEMA, Table, build, table
 
-REPORT = json.loads((files("osmosis_synthesize") / "report.schema.json").read_text("utf-8"))
-
 FULL = table("full", {"id": "Number."}, sql="select 1 as id", description="Full.", file="models/full.yml")
-
-
-@pytest.fixture
-def server() -> Iterator[FakeLLMServer]:
-    with FakeLLMServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -36,30 +27,6 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     root = build(tmp_path / "shop", RAW, ORDERS, FULL)
     monkeypatch.chdir(root)
     return root
-
-
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def report(self) -> dict[str, Any]:
-        report = json.loads(self.out)
-        jsonschema.validate(report, REPORT)
-        return report
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    def call(*arguments: object) -> Result:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as left:  # argparse's way to say that the command line is wrong
-            code = int(left.code or 0)
-        out, err = capsys.readouterr()
-        return Result(code, out, err)
-
-    return call
 
 
 Call = Callable[..., Result]

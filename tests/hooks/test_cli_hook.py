@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,12 @@ COMPLETE = table("full", {"id": "Number."}, sql="select 1 as id", description="F
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeLLMServer]:
-    with FakeLLMServer() as server:
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
-        monkeypatch.setenv("OSMOSIS_LLM_BASE_URL", server.url + "/v1")
-        monkeypatch.setenv("OSMOSIS_LLM_MODEL", "made-up")
-        monkeypatch.setenv("OSMOSIS_LLM_MAX_RETRIES", "0")
-        yield server
+def server(server: FakeLLMServer, monkeypatch: pytest.MonkeyPatch) -> FakeLLMServer:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
+    monkeypatch.setenv("OSMOSIS_LLM_BASE_URL", server.url + "/v1")
+    monkeypatch.setenv("OSMOSIS_LLM_MODEL", "made-up")
+    monkeypatch.setenv("OSMOSIS_LLM_MAX_RETRIES", "0")
+    return server
 
 
 @pytest.fixture
