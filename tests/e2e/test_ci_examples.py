@@ -1,4 +1,4 @@
-"""The commands of the CI examples in docs/ci.md, run as a shell of a job would."""
+"""The commands of the CI examples in the README, and those of docs/ci.md, run as a shell of a job would."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ruamel.yaml import YAML
 
 from projects import copy_demo
 
-PAGE = Path(__file__).parents[2] / "docs/ci.md"
+README = Path(__file__).parents[2] / "README.md"
+PAGE = README.parent / "docs/ci.md"
 
 
 def example(name: str) -> Any:
     """The YAML block whose first line is a comment with this file's name."""
-    (block,) = re.findall(rf"```yaml\n# {re.escape(name)}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (block,) = re.findall(rf"```yaml\n# {re.escape(name)}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
     return YAML(typ="safe", pure=True).load(block)
 
 
