@@ -313,6 +313,16 @@ class Editor:
             self.statuses.append(as_dict(params))
 
 
+def opened_by_a_reader(fifo: Path) -> int | None:
+    """A descriptor to write into a FIFO with, once somebody wants to read it: until then nobody can have."""
+    try:
+        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
 def uri(path: Path) -> str:
     found = from_fs_path(str(path))
     assert found is not None

@@ -15,7 +15,7 @@ import pytest
 from lsprotocol import types
 
 import osmosis_synthesize
-from lsp_editor import Editor, as_dict, server_environment, uri
+from lsp_editor import Editor, as_dict, opened_by_a_reader, server_environment, uri
 from osmosis_synthesize.lsp.messages import PROTOCOL_VERSION
 from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.settings import load_settings
@@ -120,6 +120,46 @@ async def test_the_cheapest_gaps_are_named_with_what_they_cost(editor: Editor, d
 
 async def no_projects(editor: Editor) -> bool:
     return not (await editor.status())["projects"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a file that cannot be read before it is written")
+async def test_a_survey_shows_how_far_it_is_and_everything_else_is_answered_meanwhile(editor: Editor, demo: Path):
+    name = editor.open(demo / RIDERS)
+    await editor.planned(name)
+    slow = demo / "models/marts/zzz.yml"
+    os.mkfifo(slow)  # who opens it waits until somebody writes
+    shown = len(editor.client.progress_reports)
+
+    survey = asyncio.create_task(coverage(editor, demo))
+    reports = await editor.until(lambda: reports_of(editor, "Looking at all schema files", since=shown))
+    writing = await editor.until(lambda: opened_by_a_reader(slow))
+
+    place = editor.place(name, "- name: rider_name", after=True)
+    params = types.HoverParams(types.TextDocumentIdentifier(name), place)
+    found = await editor.client.text_document_hover_async(params)
+    assert found is not None
+    assert "rider_name" in str(found.contents)
+    assert not survey.done()
+    assert not any(isinstance(report, types.WorkDoneProgressEnd) for report in reports)
+
+    before = demo / "before.txt"
+    before.write_text("models:\n  - name: late\n    columns:\n      - name: one\n", "utf-8")
+    text = before.read_bytes()
+    before.replace(slow)  # for whoever else reads it
+    with os.fdopen(writing, "wb") as file:
+        file.write(text)
+    _, folders = await survey
+    assert "models/marts" in folders
+    reports = reports_of(editor, "Looking at all schema files", since=shown)
+    assert isinstance(reports[-1], types.WorkDoneProgressEnd)
+
+
+def reports_of(editor: Editor, title: str, *, since: int = 0) -> list[Any]:
+    """What was reported of the work of that title, which began after some others had."""
+    for reports in list(editor.client.progress_reports.values())[since:]:
+        if isinstance(reports[0], types.WorkDoneProgressBegin) and reports[0].title == title:
+            return list(reports)
+    return []
 
 
 async def test_coverage_can_be_given_up(editor: Editor, demo: Path):

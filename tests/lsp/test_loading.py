@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.generate_manifest import Size, schema_files, tables, write_project
-from lsp_editor import Editor, server_environment
+from lsp_editor import Editor, opened_by_a_reader, server_environment
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -40,16 +40,6 @@ async def test_everything_is_answered_while_the_manifest_cannot_have_been_read(t
     loaded = await editor.until(lambda: ready(editor))
     assert loaded["nodes"] == len(tables(SIZE))
     assert await editor.stop() == 0
-
-
-def opened_by_a_reader(fifo: Path) -> int | None:
-    """Its descriptor for writing, once somebody wants to read it."""
-    try:
-        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
-    os.set_blocking(descriptor, True)
-    return descriptor
 
 
 async def projects(editor: Editor) -> list[dict[str, Any]]:
