@@ -51,11 +51,17 @@ def main(options: argparse.Namespace) -> int:
                 batch.fetch(options, store)
                 options.offline = True  # what came is in the cache now
             for project, request in requests(options):
+                records = project.records.path
+                begun = options.hook and not records.exists()
                 try:
                     outcomes = _fill(project, request, store, options, limit)
                 except TimeUp:
                     print(f"Nothing was filled in {shown(project.root)}: {limit.reason}.", file=sys.stderr)
                     continue
+                if begun and records.exists():
+                    project.notes.append(
+                        f"{shown(records)} is new: it records where these texts come from; commit it too."
+                    )
                 tell(
                     project,
                     outcomes,

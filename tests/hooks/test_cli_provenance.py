@@ -66,6 +66,13 @@ def test_generated_texts_are_recorded_and_inherited_ones_are_not(shop: Path, cal
     assert (shop / FILE).read_bytes() == before
 
 
+def test_a_hook_says_that_the_file_is_new(shop: Path, call: Call) -> None:
+    said = f"{FILE} is new: it records where these texts come from; commit it too.\n"
+    assert call("run", "--hook", "--offline", "--facts", shop / SCHEMA).err == said
+    edit(shop / SCHEMA, "All orders.", "TODO")
+    assert said not in call("run", "--hook", "--offline", "--facts", shop / SCHEMA).err
+
+
 @pytest.mark.parametrize("options", [["--diff"], ["--inherit-only"]])
 def test_what_is_not_written_is_not_recorded(shop: Path, call: Call, options: list[str]) -> None:
     fill(call, *options)
