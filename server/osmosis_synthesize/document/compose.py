@@ -27,7 +27,7 @@ _MAX_DEPTH: Final = 100
 """Deeper texts are refused: trees are walked recursively, and no schema file is a tenth as deep."""
 
 # What YAML 1.1 calls no printable character (YAML 1.2 agrees): https://yaml.org/spec/1.1/#c-printable
-NOT_PRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_PRINTABLE: Final = re.compile(r"[\x00-\x08\v\f\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 """A character that no YAML may hold as it is."""
 
 
