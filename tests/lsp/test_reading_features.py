@@ -64,6 +64,8 @@ async def test_hover_tells_a_columns_lineage_tests_and_price(editor: Editor, dem
     counted = await hovered(editor, name, "trip_count")
     assert "coalesce" in counted.lower()
     assert counted.endswith("The description is its own: it is not made of any upstream column.")
+    renamed = await hovered(editor, name, "details_valid_from")
+    assert renamed.endswith("The description is its own: nothing upstream has one that would fit.")
     described = await hovered(editor, name, "'Address for receipts")
     assert "says: Address that receipts are sent to" in described
     whole = await hovered(editor, name, "dim_riders")

@@ -10,7 +10,7 @@ from lsprotocol import types
 
 from osmosis_synthesize.cost.ledger import Ledger
 from osmosis_synthesize.cost.money import show
-from osmosis_synthesize.engine.inherit import Inheritable
+from osmosis_synthesize.engine.inherit import Doubtful, Inheritable
 from osmosis_synthesize.engine.model import Gap, PlannedCall, Proposal, Upstream
 from osmosis_synthesize.lsp import convert
 from osmosis_synthesize.lsp.features import views
@@ -129,8 +129,8 @@ def _said(session: Session, subject: _Subject) -> Iterator[str]:
         yield f"No description yet: {filled_by(way)}."
         if isinstance(way, PlannedCall):
             yield _price(session, subject.project, way)
-            if column is not None and (reason := _reason(way, subject.gap)):
-                yield f"Not inherited: {reason}."
+            if subject.gap is not None and column is not None:
+                yield f"Not inherited: {_why_asked(subject, way, subject.gap, column)}."
 
 
 def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
@@ -142,20 +142,33 @@ def _way(session: Session, subject: _Subject, gap: Gap) -> Way | None:
     return alone if isinstance(alone, Proposal) else known
 
 
-def _reason(call: PlannedCall, gap: Gap | None) -> str | None:
+def _why_asked(subject: _Subject, call: PlannedCall, gap: Gap, column: str) -> str:
     """Why a gap has to be asked for."""
-    reasons = zip(call.gaps, call.reasons, strict=False)
-    return next((_in_short(reason) for one, reason in reasons if gap is not None and one.id == gap.id), None)
+    for one, reason, alternatives in zip(call.gaps, call.reasons, call.alternatives, strict=False):
+        if one.id == gap.id:
+            return _why(subject, column, reason, doubtful=bool(alternatives))
+    return _NOTHING_FITS
 
 
-def _in_short(reason: str) -> str:
-    """A reason without the expression that is shown anyway."""
-    return reason.partition(": ")[0]
+_NOTHING_FITS = "nothing upstream has one that would fit"
+
+
+def _why(subject: _Subject, column: str, reason: str, *, doubtful: bool) -> str:
+    """Why nothing is inherited, without the expression that is shown anyway.
+
+    Where there is no text at all, the reason is that of the column with which the way up has ended.
+    """
+    traced = subject.project.lineage.get(subject.node.unique_id)
+    line = traced.column(column) if traced is not None else None
+    is_its_own = line is None or line.kind == "derived" or not line.sources
+    return reason.partition(": ")[0] if doubtful or is_its_own else _NOTHING_FITS
 
 
 def _on_node(subject: _Subject, markup: _Markup) -> Iterator[str]:
     gaps, node = subject.beside, subject.node
     yield f"{markup.title(short_name(node.unique_id))} · {node.config.get('materialized') or node.resource_type}"
+    if subject.gap is not None and list(gaps) == [subject.gap.id]:
+        return  # what is said of that one is all there is to say
     known = summed(way for gap in gaps if (way := subject.ways.get(gap)) is not None)
     yield f"{count(len(gaps), 'gap')}{f': {known}' if known else ''}" if gaps else "Everything is described."
 
@@ -222,7 +235,9 @@ def _inherited(subject: _Subject, column: str) -> tuple[str, Upstream] | str:
     found = inheritance(project, unique_id, column)
     if isinstance(found, Inheritable):
         return (found.text, found.upstream) if found.text is not None else ""
-    return _in_short(found.reason) if project.index.parents(unique_id) else ""
+    if not project.index.parents(unique_id):
+        return ""
+    return _why(subject, column, found.reason, doubtful=isinstance(found, Doubtful))
 
 
 def _tells_inheritance(gap: Gap, way: Way | None) -> bool:
