@@ -29,7 +29,7 @@ caption { text-align: left; color: var(--vscode-descriptionForeground); padding-
 th, td { text-align: left; padding: .25em .75em .25em 0; border-bottom: 1px solid var(--vscode-panel-border, var(--vscode-contrastBorder)); }
 th { font-weight: 600; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { display: block; } svg.bar { width: 9rem; height: .6rem; } svg.days { width: 100%; height: 6rem; margin-bottom: 1rem; }
-.track { fill: var(--vscode-editorWidget-background); } .fill { fill: var(--vscode-charts-blue); } .full { fill: var(--vscode-charts-green); }
+.track { fill: currentColor; fill-opacity: .15; } .fill { fill: var(--vscode-charts-blue); } .full { fill: var(--vscode-charts-green); }
 rect { stroke: var(--vscode-contrastBorder, transparent); }
 button.place { all: unset; color: var(--vscode-textLink-foreground); cursor: pointer; text-decoration: underline; }
 button.refresh { float: right; border: 1px solid var(--vscode-button-border, transparent); padding: .35em 1em; cursor: pointer;

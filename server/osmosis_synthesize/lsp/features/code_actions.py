@@ -317,9 +317,9 @@ class _Offers:
         if block is not None:
             yield block
         if isinstance(way, PlannedCall):
-            alone = f", {money(way.cost)}" if [one.id for one in way.gaps] == [gap.id] else ""
             target = Target(self.view.uri, gap.unique_id, gap.column)
-            yield self._paid(f"Generate description for `{name}`{alone}", messages.GENERATE_COLUMN, target)
+            title = f"Generate description for `{name}`{self._price([gap.id])}"
+            yield self._paid(title, messages.GENERATE_COLUMN, target)
         elif isinstance(way, Unfilled) and self.abilities.disabled_actions:
             title = f"Generate description for `{name}`"
             yield types.CodeAction(title, kind=QUICK_FIX, disabled=types.CodeActionDisabled(way.reason))
