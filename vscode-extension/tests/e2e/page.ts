@@ -78,7 +78,7 @@ describe("in the workbench", function () {
     await workbench.command("osmosis: Rewrite the Description at the Cursor");
     const panel = workbench.page.locator(".part.panel");
     const change = panel.locator(".monaco-list-row", { hasText: "What is known of started at." });
-    await change.locator("input").press("Space");
+    await change.locator('input, [role="checkbox"]').press("Space");
     await panel.locator(".monaco-button", { hasText: /^Apply$/ }).press("Enter");
     await workbench.page.locator(".editor-instance .view-line", { hasText: "What is known of started at." }).waitFor();
     await workbench.saved(MARTS, /- name: started_at\n +description: "?What is known of started at\./);
