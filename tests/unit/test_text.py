@@ -119,3 +119,15 @@ def test_a_span_runs_forward() -> None:
 )
 def test_the_line_ending_is_what_most_lines_have(text: str, expected: str) -> None:
     assert line_ending(text) == expected
+
+
+def test_an_index_follows_a_long_insertion_and_one_above_it() -> None:
+    text = "a\n" * 50
+    index = LineIndex(text)
+    for at, more in ((60, "x" * 5_000), (0, "y"), (4, "q\n")):
+        text = text[:at] + more + text[at:]
+        index = index.edited(Span(at, at), text)
+        plain = LineIndex(text)
+        assert [index.line_start(line) for line in range(index.line_count)] == [
+            plain.line_start(line) for line in range(plain.line_count)
+        ]
