@@ -6,10 +6,16 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("without haste", deadline=None)
+hypothesis.settings.load_profile("without haste")
 
 
 class NetworkBlocked(BaseException):
