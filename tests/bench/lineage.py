@@ -35,17 +35,21 @@ from osmosis_synthesize.manifest.load import load
 from osmosis_synthesize.manifest.model import Node, NodeLineage
 
 
+PATIENCE = 60.0
+"""Seconds for one node, so that no answer hangs on what else the machine does."""
+
+
 def trace_everything(index: Index) -> tuple[dict[str, NodeLineage], float]:
     """All lineages, and the seconds it took."""
     started = time.process_time()
-    lineages = dict(Lineages(index))
+    lineages = dict(Lineages(index, time_limit=PATIENCE))
     return lineages, time.process_time() - started
 
 
 def trace_on_all_cores(index: Index, cache: Path | None = None) -> tuple[dict[str, NodeLineage], float, float]:
     """All lineages, and the seconds it took by the clock and of all processes together."""
     started, worked = time.perf_counter(), _worked()
-    lineages = Lineages(index, cache=cache)
+    lineages = Lineages(index, cache=cache, time_limit=PATIENCE)
     lineages.trace(index.nodes)
     found = dict(lineages)
     return found, time.perf_counter() - started, _worked() - worked
