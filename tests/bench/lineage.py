@@ -34,7 +34,6 @@ from osmosis_synthesize.manifest.lineage.workers import useful_workers
 from osmosis_synthesize.manifest.load import load
 from osmosis_synthesize.manifest.model import Node, NodeLineage
 
-
 PATIENCE = 60.0
 """Seconds for one node, so that no answer hangs on what else the machine does."""
 
