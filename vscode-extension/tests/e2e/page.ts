@@ -140,7 +140,7 @@ describe("in the workbench", function () {
     const picture = workbench.page.locator(".getting-started-media img").first();
     await picture.waitFor();
     await workbench.page.waitForFunction((image) => (image as unknown as { naturalWidth: number }).naturalWidth > 0, await picture.elementHandle());
-    await workbench.picture("walkthrough", { x: 0, y: 30, width: 1280, height: 740 });
+    await workbench.snapshot("walkthrough");
   });
 });
 

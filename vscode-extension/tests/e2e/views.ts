@@ -58,7 +58,7 @@ describe("views of its own", function () {
     for (const theme of ["Default Dark Modern", "Default Light Modern", "Default High Contrast", "Default High Contrast Light"]) {
       write(path.join(workbench.workspace, ".vscode", "settings.json"), { "workbench.colorTheme": theme });
       await page.locator(`body[data-vscode-theme-id="${theme}"]`).waitFor();
-      await workbench.picture(`report-${theme.replaceAll(" ", "-").toLowerCase()}`, { x: 0, y: 30, width: 1280, height: 690 });
+      await workbench.snapshot(`report-${theme.replaceAll(" ", "-").toLowerCase()}`);
       assert.deepEqual(await barriers(page), [], theme);
     }
     await page.getByRole("button", { name: /^Go to/ }).first().press("Enter");

@@ -114,6 +114,11 @@ export class Workbench {
     await this.page.screenshot({ path: path.join(folder, `${name}.png`), clip });
   }
 
+  /** A picture of the window for whoever looks at how it was. */
+  async snapshot(name: string): Promise<void> {
+    await this.page.screenshot({ path: path.join(EXTENSION, "out", "images", `${name}.png`) });
+  }
+
   /** Save the file, which was changed; it has a text then. */
   async saved(file: string, text: RegExp): Promise<void> {
     await this.page.locator(".tab.active.dirty").waitFor();
