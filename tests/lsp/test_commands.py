@@ -157,7 +157,8 @@ async def test_a_survey_shows_how_far_it_is_and_everything_else_is_answered_mean
 def reports_of(editor: Editor, title: str, *, since: int = 0) -> list[Any]:
     """What was reported of the work of that title, which began after some others had."""
     for reports in list(editor.client.progress_reports.values())[since:]:
-        if isinstance(reports[0], types.WorkDoneProgressBegin) and reports[0].title == title:
+        # Room is made for reports before the first of them comes.
+        if reports and isinstance(reports[0], types.WorkDoneProgressBegin) and reports[0].title == title:
             return list(reports)
     return []
 
