@@ -111,7 +111,7 @@ export class Workbench {
   async picture(name: string, clip: { x: number; y: number; width: number; height: number }): Promise<void> {
     const folder = process.env["OSMOSIS_PICTURES"] ?? path.join(EXTENSION, "out", "images");
     fs.mkdirSync(folder, { recursive: true });
-    await this.page.screenshot({ path: path.join(folder, `${name}.png`), clip });
+    await this.page.screenshot({ path: path.join(folder, `${name}.png`), clip, animations: "disabled" }); // what fades in is there
   }
 
   /** A picture of the window for whoever looks at how it was. */
