@@ -15,7 +15,7 @@ from lsp_editor import PATIENCE, server_environment
 from projects import copy_demo
 
 RIDERS = "models/marts/dim_riders.yml"
-DOCS = Path(__file__).parents[2] / "docs" / "editors.md"
+README = Path(__file__).parents[2] / "README.md"
 
 STEPS = """
 local function wait(what, condition)
@@ -58,7 +58,7 @@ vim.cmd('quitall!')
 
 def recipe() -> str:
     """All Lua in the section on Neovim; that for newer ones does nothing in an older one."""
-    section = re.search(r"^## Neovim$.*?(?=^## )", DOCS.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    section = re.search(r"<summary>Neovim .*?</details>", README.read_text("utf-8"), re.DOTALL)
     assert section is not None
     pieces = re.findall(r"^```lua\n(.*?)^```$", section[0], re.DOTALL | re.MULTILINE)
     assert len(pieces) == 2
