@@ -42,12 +42,14 @@ def missing_columns(
     known = [_columns_of(node, index, lineage) for node in nodes]
     if not known or any(not columns for columns in known):
         return ()
-    everywhere = {fold(name) for name, _ in known[0]}
-    for columns in known[1:]:
-        everywhere &= {fold(name) for name, _ in columns}
     listed = place.entry.columns if place.entry is not None else ()
     if place.item is not None:
         listed = (*listed, *place.item.columns)
+    if {slot.column for slot in listed}.issuperset([name for name, _ in known[-1]]):
+        return ()  # the usual case, told at once
+    everywhere = {fold(name) for name, _ in known[0]}
+    for columns in known[1:]:
+        everywhere &= {fold(name) for name, _ in columns}
     there = {fold(slot.column): slot.column for slot in listed if slot.column is not None}
     typed = place.entry is not None and _lists_types(place.entry)
     line = 1

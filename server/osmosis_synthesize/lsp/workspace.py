@@ -115,21 +115,24 @@ class Workspace:
 
     def __init__(self) -> None:
         self._members: Final = dict[Path, Member]()
-        self._roots: Final = dict[Path, Path | None]()
+        self._roots: Final = dict[str, Path | None]()
+        """By folder, as a string: this is asked with each request, and paths are slow to compare."""
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self._members.values()))
 
     def member_of(self, path: Path) -> Member | None:
         """The project that a file belongs to, loaded or not; ``None`` if there is none."""
-        folder = path.parent
+        folder = os.path.dirname(path)  # noqa: PTH120 - see above
         if folder not in self._roots:
             try:
-                self._roots[folder] = Path(os.path.realpath(find_project(folder)))
+                self._roots[folder] = Path(os.path.realpath(find_project(Path(folder))))
             except ProjectNotFound:
                 self._roots[folder] = None
         root = self._roots[folder]
-        return self._members.setdefault(root, Member(root)) if root is not None else None
+        if root is None:
+            return None
+        return self._members.get(root) or self._members.setdefault(root, Member(root))
 
     def forget(self, member: Member) -> None:
         """Let a project go, with all that was read of it."""
