@@ -17,6 +17,7 @@ import re
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -150,6 +151,8 @@ class FakeLLMServer:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._connections: set[socket.socket] = set()
+        self.lost_a_client = False
+        """Whether one was gone when more was to be sent to it."""
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.fake = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), name="fake-llm")
@@ -222,7 +225,7 @@ class FakeLLMServer:
     def hung_up(self) -> bool:
         """Whether a client has closed a connection on which it still had something to come."""
         with self._lock:
-            return any(_is_closed(connection) for connection in self._connections)
+            return self.lost_a_client or any(_is_closed(connection) for connection in self._connections)
 
     def wait_for_hang_up(self) -> bool:
         """Until that is so, for a minute at most."""
@@ -287,8 +290,10 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 256
     fake: FakeLLMServer
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, *_: Any) -> None:
         """A client that goes away is part of the tests."""
+        if isinstance(sys.exception(), ConnectionError):
+            self.fake.lost_a_client = True
 
 
 class _Handler(BaseHTTPRequestHandler):
