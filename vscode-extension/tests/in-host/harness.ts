@@ -85,7 +85,9 @@ export async function until<T>(
     const onEvent = () => {
       check().catch(reject);
     };
-    const listening = vscode.Disposable.from(...events.map((event) => event(onEvent)));
+    // Not all that is awaited is told by an event, or only before it can be seen.
+    const timer = setInterval(onEvent, 500);
+    const listening = vscode.Disposable.from(...events.map((event) => event(onEvent)), { dispose: () => { clearInterval(timer); } });
     onEvent();
   });
 }
