@@ -6,11 +6,12 @@ with two spans. Here the tree goes, and of the slots there is one array of numbe
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from osmosis_synthesize.document.data import plain_mapping
 from osmosis_synthesize.document.model import HABITS, Document, Entry, Part, Slot, SlotState
@@ -23,35 +24,48 @@ if TYPE_CHECKING:
     from osmosis_synthesize.document.nodes import Map
     from osmosis_synthesize.names import EntryKey
 
+Item = TypeVar("Item")
+
 _STATES: Final[tuple[SlotState, ...]] = ("absent", "empty", "text", "blocked")
 _QUOTED: Final = len(_STATES)
 """What is added to a state's number where the column's name is quoted."""
 
 
-class PackedSpans(Sequence[Span]):
-    """Spans, of which each is made when it is asked for."""
+class _Packed(Sequence[Item]):
+    """Items of which each is made when it is asked for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _made(self, at: int) -> Item:
+        """The item at a place, counted from the front."""
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item]: ...
+    def __getitem__(self, at: int | slice) -> Item | Sequence[Item]:
+        places = range(len(self))[at]
+        return self._made(places) if isinstance(places, int) else [self._made(each) for each in places]
+
+
+class PackedSpans(_Packed[Span]):
+    """Spans, as an array of their offsets."""
 
     __slots__ = ("_offsets",)
 
     def __init__(self, spans: Iterable[Span]) -> None:
         self._offsets: Final = array("I", [offset for span in spans for offset in (span.start, span.end)])
 
-    @overload
-    def __getitem__(self, at: int) -> Span: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Span]: ...
-    def __getitem__(self, at: int | slice) -> Span | Sequence[Span]:
-        if isinstance(at, slice):
-            return [self[each] for each in range(*at.indices(len(self)))]
-        at = _counted(at, len(self))
+    def _made(self, at: int) -> Span:
         return Span(self._offsets[2 * at], self._offsets[2 * at + 1])
 
     def __len__(self) -> int:
         return len(self._offsets) // 2
 
 
-class PackedSlots(Sequence[Slot]):
-    """The slots of one entry's columns, of which each is made when it is asked for."""
+class PackedSlots(_Packed[Slot]):
+    """The slots of one entry's columns, as arrays of what they are made of."""
 
     __slots__ = ("_blocked", "_key", "_kinds", "_name_spans", "_names", "_spans", "_texts")
 
@@ -65,14 +79,7 @@ class PackedSlots(Sequence[Slot]):
         reasons = {at: slot.blocked_by for at, slot in enumerate(slots) if slot.blocked_by is not None}
         self._blocked: Final = reasons or None
 
-    @overload
-    def __getitem__(self, at: int) -> Slot: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Slot]: ...
-    def __getitem__(self, at: int | slice) -> Slot | Sequence[Slot]:
-        if isinstance(at, slice):
-            return [self[each] for each in range(*at.indices(len(self)))]
-        at = _counted(at, len(self))
+    def _made(self, at: int) -> Slot:
         kind = self._kinds[at]
         return Slot(
             self._key,
@@ -96,17 +103,6 @@ class PackedSlots(Sequence[Slot]):
             if own == name or (own is not None and self._kinds[at] < _QUOTED and fold(own) == folded):
                 return self[at]
         return None
-
-
-def _counted(at: int, length: int) -> int:
-    """An index from the front.
-
-    Raises:
-        IndexError: there is none such.
-    """
-    if not -length <= at < length:
-        raise IndexError(at)
-    return at % length
 
 
 @dataclass(frozen=True, slots=True)
