@@ -7,16 +7,14 @@ resolving of tags, which takes longer than the scan. Marks are the same with and
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias, cast
 
 from osmosis_synthesize.document.nodes import Alias, Map, Node, Scalar, Seq, Target, is_aliased
 from osmosis_synthesize.text import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
 _TOO_STRICT: Final = frozenset({"found unexpected ':'"})
 """What the extension's libyaml says of `{url: http://x}`, which dbt's reader takes; the parser in Python does, too."""
@@ -42,20 +40,6 @@ class Unreadable(Exception):
 
 class _NoAnchor(Unreadable):
     """An alias stands for nothing that was seen before it."""
-
-
-@contextmanager
-def uncollected() -> Generator[None]:
-    """Let the garbage collector rest while many nodes are made. Trees have no cycles, so it would find nothing in them; but it
-    would walk all of a growing tree again and again, which takes a third of the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class NotAlone(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole, uncollected
+from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole
 from osmosis_synthesize.document.model import Change, Clear, Document, Edited, Fill, NewEntry, Rejected, SetMeta, Slot
 from osmosis_synthesize.document.parts import key_of, named_lines, part_of
 from osmosis_synthesize.document.plan import Plan, plan_changes
@@ -15,6 +15,7 @@ from osmosis_synthesize.document.prove import is_as_expected
 from osmosis_synthesize.document.reader import parse
 from osmosis_synthesize.document.style import FileStyle, file_style, habits_of
 from osmosis_synthesize.errors import EditRejected
+from osmosis_synthesize.garbage import unsearched
 from osmosis_synthesize.names import ResourceType
 from osmosis_synthesize.text import Span, TextEdit, apply_edits, line_ending
 
@@ -41,7 +42,7 @@ def edit(document: Document, changes: Sequence[Change], *, line_width: int | Non
         edited = edit_alone(document, changes)
         if edited is not None:
             return edited
-    with uncollected():
+    with unsearched():
         if not document.whole:
             document = parse(document.text)
         if document.root is None and not document.problems:

@@ -14,7 +14,6 @@ from osmosis_synthesize.document.compose import (
     Unreadable,
     compose_lines,
     compose_whole,
-    uncollected,
 )
 from osmosis_synthesize.document.data import Fields, fields_of, is_true
 from osmosis_synthesize.document.model import Document, Edited, Entry, Layout, Place, Problem, Slot, SlotState
@@ -32,6 +31,7 @@ from osmosis_synthesize.document.nodes import (
 )
 from osmosis_synthesize.document.parts import SECTIONS, TOP_LEVEL, Stretch, items_of, layout_of, list_in, stretches
 from osmosis_synthesize.document.placeholders import DEFAULT_PLACEHOLDERS, is_placeholder
+from osmosis_synthesize.garbage import unsearched
 from osmosis_synthesize.names import EntryKey, ResourceType
 from osmosis_synthesize.text import LineIndex, Span
 
@@ -58,7 +58,7 @@ def is_gap(slot: Slot, placeholders: Collection[str] = DEFAULT_PLACEHOLDERS) -> 
 def parse(text: str) -> Document:
     """Find the entries and slots of a schema file. Never raises: what cannot be read is among the problems."""
     try:
-        with uncollected():
+        with unsearched():
             return _found(text, compose_whole(text))
     except Unreadable as error:
         return Document(text, Layout(others=(unreadable(text, error),)), broken=True)

@@ -12,7 +12,7 @@ from osmosis_synthesize.engine.descriptions import Descriptions, Progress
 from osmosis_synthesize.engine.gaps import EntrySurvey, relative
 from osmosis_synthesize.engine.inherit import Inheritance, inherit
 from osmosis_synthesize.engine.model import Gap, Plan, PlannedCall
-from osmosis_synthesize.lsp.garbage import settle
+from osmosis_synthesize.garbage import settle
 from osmosis_synthesize.lsp.reading import Reading
 from osmosis_synthesize.lsp.session import Session
 from osmosis_synthesize.lsp.workspace import NODE_SUFFIXES, GapId, Ready, Way

@@ -16,7 +16,7 @@ from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.gaps import relative
 from osmosis_synthesize.engine.model import Author, Gap, PlannedCall, Proposal
 from osmosis_synthesize.errors import UsageError
-from osmosis_synthesize.lsp.garbage import unsearched
+from osmosis_synthesize.garbage import unsearched
 from osmosis_synthesize.lsp.jobs import Run
 from osmosis_synthesize.lsp.messages import CheapGap, Coverage, FolderCoverage, plain
 from osmosis_synthesize.lsp.outlook import by_node, plan_now
