@@ -1,5 +1,6 @@
 /** The ways a user meets the extension, in the workbench itself. */
 
+import { EDITOR } from "./install";
 import { session } from "./shared";
 import { Workbench } from "./workbench";
 
@@ -135,7 +136,7 @@ describe("in the workbench", function () {
   // The last one: this page takes the focus when it likes, and lists that are open close then.
   it("the first steps are shown, with their pictures", async () => {
     await workbench.command("osmosis: Show First Steps");
-    await workbench.page.getByText("First steps with osmosis-synthesize").waitFor();
+    await workbench.page.getByText("First steps with osmosis-synthesize").first().waitFor();
     await workbench.page.getByText("Have the language server run").first().waitFor();
     const picture = workbench.page.locator(".getting-started-media img").first();
     await picture.waitFor();
@@ -160,5 +161,31 @@ describe("where there is no server", function () {
     await workbench.message("Installing the osmosis language server").waitFor();
     await workbench.statusBar.getByText(/today/).waitFor({ timeout: 300_000 });
     await workbench.lens(/gaps: /).waitFor();
+  });
+});
+
+describe("with a language model of the editor", function () {
+  this.timeout(600_000);
+  afterEach(lookAtFailure);
+  after(async () => {
+    await workbench.close();
+  });
+
+  it("the editor asks its user who may have the model, and once that is allowed the model describes", async function () {
+    if (!EDITOR.startsWith("4.100.")) {
+      this.skip(); // later editors let nobody but their own extensions say that a model is guarded
+    }
+    const workspace = session().workspace({ "osmosis.provider": "editor", "osmosis.model": "guarded" });
+    workbench = await Workbench.beside("neighbour", session(), MARTS, workspace);
+    await workbench.statusBar.getByText(/today/).waitFor();
+    await workbench.lens(/gaps: /).waitFor();
+    await workbench.moveTo(MARTS, "- name: duration_min");
+    await workbench.press("Control+.");
+    await workbench.choose(workbench.page.locator(".action-widget .monaco-list-row.action", { hasText: "Generate description for `duration_minutes`" }));
+    const consent = workbench.page.locator(".monaco-dialog-box", { hasText: /osmosis-synthesize.* wants to access the language models/ });
+    await consent.waitFor();
+    await workbench.snapshot("consent");
+    await consent.locator(".monaco-button", { hasText: /^Allow$/ }).press("Enter");
+    await workbench.line("The editor's own words on duration minutes.").waitFor();
   });
 });

@@ -84,10 +84,17 @@ export class Session {
     writeMachineSettings(this.folder, this.settings);
   }
 
-  /** A page of the browser that is not on the workbench yet. */
+  /** A page of the browser that is not on the workbench yet. What loads extensions by their folder works there. */
   async page(): Promise<Page> {
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 } });
     return await context.newPage();
+  }
+
+  /** The same as users have it: an editor that expects to be driven by tests keeps its messages to itself, from about 1.110 on. */
+  async ordinaryPage(): Promise<Page> {
+    const page = await this.page();
+    await page.addInitScript({ content: ORDINARY });
+    return page;
   }
 
   /** The address of the workbench with a folder or a workspace, and what it should open or do at once. */
@@ -109,6 +116,12 @@ export class Session {
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** Takes from the workbench's page that it is driven by tests, before its own script, a deferred one, reads that. */
+const ORDINARY = `document.addEventListener("readystatechange", () => {
+  const { dataset } = document.getElementById("vscode-workbench-web-configuration") ?? { dataset: {} };
+  dataset.settings = dataset.settings?.replace('"enableSmokeTestDriver":true,', "");
+});`;
 
 const FLAGS = [
   "--no-sandbox",

@@ -29,9 +29,18 @@ export class Workbench {
    * @param workspace - one of its own, if none is given
    */
   static async show(session: Session, file: string, workspace = session.workspace()): Promise<Workbench> {
-    const page = await session.page();
+    return await Workbench.load(await session.ordinaryPage(), session, file, workspace, []);
+  }
+
+  /** A window with an extension "under development" besides, a folder of tests/in-host; editors from about 1.110 on refuse that. */
+  static async beside(neighbour: string, session: Session, file: string, workspace: string): Promise<Workbench> {
+    const folder = session.remote(path.join(EXTENSION, "out", "in-host", neighbour));
+    return await Workbench.load(await session.ordinaryPage(), session, file, workspace, [["extensionDevelopmentPath", folder]]);
+  }
+
+  private static async load(page: Page, session: Session, file: string, workspace: string, more: [string, string][]): Promise<Workbench> {
     page.setDefaultTimeout(120_000);
-    await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))]]));
+    await page.goto(session.address(workspace, [["openFile", session.remote(path.join(workspace, file))], ...more]));
     const workbench = new Workbench(page, workspace);
     await page.locator(".tab", { hasText: path.basename(file) }).waitFor();
     return workbench;

@@ -38,6 +38,23 @@ export const run = suite("lifecycle", () => {
     );
   });
 
+  it("a restart that is asked for while the server before it ends leaves one server", async () => {
+    const { server } = await api();
+    const before = await pid();
+    let second: Promise<void> | undefined;
+    const listening = server.onDidChange(() => {
+      if (server.state.kind === "starting" && server.state.what === "the one before it ends") {
+        second ??= server.restart("asked for while the one before it ended");
+      }
+    });
+    await server.restart("asked for first");
+    await (second ?? assert.fail("it was not seen to end"));
+    listening.dispose();
+    const now = await pid();
+    assert.notEqual(now, before);
+    assert.deepEqual(servers(), [now]);
+  });
+
   it("a server that speaks other messages is not used, and the user is told what to run", async () => {
     await withSetting("serverPath", program("outdated", OUTDATED), async () => {
       const problem = await failure();
@@ -96,4 +113,19 @@ export const run = suite("lifecycle", () => {
 async function failure(): Promise<string> {
   const { server } = await api();
   return await until(() => (server.state.kind === "failed" ? server.state.problem : undefined), server.onDidChange);
+}
+
+/** The processes of all servers that this window has. */
+function servers(): number[] {
+  return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isServerOfOurs(name)).map(Number);
+}
+
+function isServerOfOurs(pid: string): boolean {
+  try {
+    // The parent's number comes second after the program's name, which stands in parentheses.
+    const parent = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[1];
+    return Number(parent) === process.pid && fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("osmosis_synthesize.lsp.main");
+  } catch {
+    return false; // it has ended meanwhile
+  }
 }
