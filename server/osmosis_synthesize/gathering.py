@@ -3,54 +3,76 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Generic, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Gathering(Generic[T]):
-    """The items of a generator, in heaps. For one consumer, which closes it in the end."""
+    """The items of a generator, in heaps. For one consumer, which closes it in the end.
+
+    The generator goes on while the consumer is busy with a heap, so that what it has under way makes room for more.
+    """
 
     def __init__(self, items: AsyncGenerator[T, None]) -> None:
         self._items = items
-        self._coming: asyncio.Task[T | None] | None = None
+        self._taking: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
         self.left: list[T] = []
-        """What has come and was not handed out yet: not empty if :meth:`next` was cancelled."""
+        """What has come and was not handed out yet."""
 
     async def next(self, pause: float) -> list[T]:
         """The next item, and all that follow it within ``pause`` seconds; empty at the end.
 
         An error of the generator is raised once all that came before it was handed out.
         """
-        loop = asyncio.get_running_loop()
-        until: float | None = None
-        while until is None or loop.time() < until:
-            if self._coming is None:
-                self._coming = asyncio.create_task(self._next())
-            await asyncio.wait({self._coming}, timeout=None if until is None else until - loop.time())
-            if not self._coming.done():
-                break
-            if self.left and (self._coming.exception() is not None or self._coming.result() is None):
-                break  # the next call finds it
-            item = self._coming.result()
-            if item is None:
-                break
-            self._coming = None
-            self.left.append(item)
-            until = loop.time() + pause if until is None else until
+        if self._taking is None:
+            self._taking = asyncio.create_task(self._take())
+        await self._news.wait()
+        if not self.left:
+            await self._taking
+            return []
+        await asyncio.wait({self._taking}, timeout=pause)
         heap, self.left = self.left, []
+        if not self._taking.done():
+            self._news.clear()
         return heap
 
     async def aclose(self) -> None:
         """Close the generator."""
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.gather(self._coming, return_exceptions=True)
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.gather(self._taking, return_exceptions=True)
         await self._items.aclose()
 
-    async def _next(self) -> T | None:
-        return await anext(self._items, None)
+    async def _take(self) -> None:
+        try:
+            async for item in self._items:
+                self.left.append(item)
+                self._news.set()
+        finally:
+            self._news.set()
+
+
+async def alongside(
+    items: AsyncGenerator[T, None], others: Iterable[Callable[[], Coroutine[Any, Any, None]]]
+) -> AsyncGenerator[T, None]:
+    """The items, while others are at work; these are cancelled once the generator is at its end, or closed.
+
+    An error of theirs is raised then.
+    """
+    tasks = [asyncio.create_task(other()) for other in others]
+    try:
+        async for item in items:
+            yield item
+    finally:
+        await items.aclose()
+        for task in tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
+                raise ended
 
 
 async def before(moment: float | None, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.discovery import load_project
@@ -410,15 +410,22 @@ class Project:
         """
         from osmosis_synthesize.engine.run import run
         from osmosis_synthesize.filling import fill
-        from osmosis_synthesize.gathering import before
+        from osmosis_synthesize.gathering import alongside, before
 
-        outcomes = before(until, run(self.work(gaps), caller))
+        work = self.work(gaps)
+        recorder = self.recorder() if write else None
+        ahead: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        if caller.declines() is None:  # there will be time
+            nodes = [unique_id for unique_id in work.order if unique_id in self.index.nodes]
+            ahead.append(lambda: work.lineage.trace_ahead(nodes))
+            if recorder is not None:
+                ahead.append(lambda: recorder.look_ahead(nodes))
         return fill(
-            outcomes,
+            alongside(before(until, run(work, caller)), ahead),
             gaps,
             self.drafts,
             unwritten=self.unwritten if write else None,
-            recorder=self.recorder() if write else None,
+            recorder=recorder,
         )
 
     def settled(self, outcome: NodeOutcome) -> NodeOutcome:

@@ -213,6 +213,11 @@ class Recorder:
             self._made_from.expression(unique_id, None)
             yield
 
+    async def look_ahead(self, unique_ids: Iterable[str]) -> None:
+        """Read the SQL of nodes that may get texts, in another process, while the event loop is at other things."""
+        if self._lineage is not None and self._made_from is not None:
+            await self._lineage.trace_ahead(filter(self._made_from.knows, unique_ids))
+
     def record(self, proposals: Iterable[Proposal]) -> None:
         """Record the generated ones among these texts. They are in the drafts; whether on disk does not matter.
 

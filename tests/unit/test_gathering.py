@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from osmosis_synthesize.gathering import Gathering, before
+from osmosis_synthesize.gathering import Gathering, alongside, before
 
 
 async def numbers(*heaps: int, between: asyncio.Event | None = None) -> AsyncGenerator[int, None]:
@@ -35,6 +35,54 @@ async def test_a_heap_does_not_wait_for_what_is_late() -> None:
     late.set()
     assert await gathering.next(0.001) == [2]
     await gathering.aclose()
+
+
+async def test_what_comes_while_the_consumer_is_busy_is_taken() -> None:
+    taken: list[int] = []
+    late = asyncio.Event()
+
+    async def items() -> AsyncGenerator[int, None]:
+        async for number in numbers(1, 100, between=late):
+            yield number
+            taken.append(number)
+
+    gathering = Gathering(items())
+    assert await gathering.next(0) == [0]
+    late.set()
+    while len(taken) < 101:  # noqa: ASYNC110 - busy with other things, a turn at a time
+        await asyncio.sleep(0)
+    assert await gathering.next(0) == list(range(1, 101))
+    assert await gathering.next(0) == []
+    await gathering.aclose()
+
+
+async def test_others_are_at_work_meanwhile_and_end_with_the_items() -> None:
+    seen: list[str] = []
+    begun = asyncio.Event()
+
+    async def other() -> None:
+        seen.append("begun")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            seen.append("ended")
+
+    assert [item async for item in alongside(numbers(1, 2, between=begun), [other])] == [0, 1, 2]
+    assert seen == ["begun", "ended"]
+
+
+async def test_an_error_of_the_others_is_raised_in_the_end() -> None:
+    failed = asyncio.Event()
+
+    async def other() -> None:
+        failed.set()
+        raise ValueError("broken")
+
+    both = alongside(numbers(1, 2, between=failed), [other])
+    assert [await anext(both) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="broken"):
+        await anext(both)
 
 
 async def test_an_error_comes_after_what_was_before_it() -> None:

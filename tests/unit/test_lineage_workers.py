@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pytest
 
 from osmosis_synthesize.manifest.index import Index
 from osmosis_synthesize.manifest.lineage import Lineages, project, workers
-from osmosis_synthesize.manifest.lineage.task import Setting, Task
+from osmosis_synthesize.manifest.lineage.task import Setting, Task, has_sql
 from osmosis_synthesize.manifest.lineage.workers import WorkerLost, Workers, useful_workers
 from osmosis_synthesize.manifest.load import load
 from osmosis_synthesize.manifest.model import Node
@@ -28,6 +29,7 @@ COMPILED = DEMO / "target" / "manifest.json"
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(project, "MANY", 4)
+    monkeypatch.setattr(project, "FEW", 4)
     monkeypatch.setattr(workers, "useful_workers", lambda: 2)
 
 
@@ -82,10 +84,8 @@ def test_what_is_known_starts_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     assert all(index.nodes[unique_id].resource_type in {"source", "seed"} for unique_id in here)
 
 
-@pytest.mark.parametrize("program", ["none", "ends at once", "talks nonsense", "is another version"])
-def test_without_workers_the_work_is_done_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    index = index_of(tmp_path, compiled=True)
-    expected = dict(Lineages(index))
+def break_workers(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is started be no worker."""
     if program == "is another version":
         monkeypatch.setattr(workers, "code_version", lambda: "another")
     else:
@@ -95,8 +95,83 @@ def test_without_workers_the_work_is_done_here(tmp_path: Path, monkeypatch: pyte
             script.write_text(f"#!/bin/sh\n{said}\n")
             script.chmod(0o700)
         monkeypatch.setattr(sys, "executable", str(script))
+
+
+@pytest.mark.parametrize("program", ["none", "ends at once", "talks nonsense", "is another version"])
+def test_without_workers_the_work_is_done_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    index = index_of(tmp_path, compiled=True)
+    expected = dict(Lineages(index))
+    break_workers(program, tmp_path, monkeypatch)
     lineages = Lineages(index)
     lineages.trace(index.nodes)
+    assert dict(lineages) == expected
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+async def test_what_is_traced_ahead_is_the_same_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    index = index_of(tmp_path, compiled=compiled)
+    expected = dict(Lineages(index, variables={"some": "value"}))
+    here = count_parses(monkeypatch)
+    lineages = Lineages(index, variables={"some": "value"}, cache=tmp_path / "lineage.sqlite3")
+    await lineages.trace_ahead(index.nodes)
+    assert dict(lineages) == expected
+    assert all(index.nodes[unique_id].resource_type in {"source", "seed"} for unique_id in here)
+
+    here.clear()
+    again = Lineages(index, variables={"some": "value"}, cache=tmp_path / "lineage.sqlite3")
+    assert dict(again) == expected
+    assert all(index.nodes[unique_id].resource_type in {"source", "seed"} for unique_id in here)
+
+
+async def test_what_is_asked_for_before_its_turn_is_traced_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = index_of(tmp_path, compiled=True)
+    expected = dict(Lineages(index))
+    here = count_parses(monkeypatch)
+    lineages = Lineages(index)
+    ahead = asyncio.create_task(lineages.trace_ahead(index.nodes))
+    await asyncio.sleep(0)
+    asked = next(unique_id for unique_id in reversed(index.order) if has_sql(index.nodes[unique_id]))
+    assert lineages[asked] == expected[asked]
+    assert asked in here
+    await ahead
+    assert dict(lineages) == expected
+    assert here.count(asked) == 1
+
+
+async def test_who_stops_tracing_ahead_leaves_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    start = workers._start
+
+    def counted() -> subprocess.Popen[bytes]:
+        started.append(start())
+        return started[-1]
+
+    monkeypatch.setattr(workers, "_start", counted)
+    index = index_of(tmp_path, compiled=True)
+    lineages = Lineages(index)
+    ahead = asyncio.create_task(lineages.trace_ahead(index.nodes))
+    await asyncio.sleep(0)
+    ahead.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ahead
+    assert [process.poll() is not None for process in started] == [True]
+    assert dict(lineages) == dict(Lineages(index))
+
+
+@pytest.mark.parametrize("program", ["none", "ends at once", "talks nonsense", "is another version"])
+async def test_without_a_process_nothing_is_traced_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    index = index_of(tmp_path, compiled=True)
+    expected = dict(Lineages(index))
+    break_workers(program, tmp_path, monkeypatch)
+    lineages = Lineages(index)
+    await lineages.trace_ahead(index.nodes)
+    assert not all(lineages.is_traced(unique_id) for unique_id in index.nodes)
     assert dict(lineages) == expected
 
 
@@ -146,7 +221,7 @@ def test_a_program_that_is_not_python_is_not_started_again(monkeypatch: pytest.M
 
 SCRIPT = """
 import sys
-from osmosis_synthesize.manifest.lineage.task import Setting, Task
+from osmosis_synthesize.manifest.lineage.task import Setting, Task, has_sql
 from osmosis_synthesize.manifest.lineage.workers import Workers
 from osmosis_synthesize.manifest.model import Node
 

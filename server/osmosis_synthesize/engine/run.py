@@ -33,6 +33,8 @@ class _Run:
         self.caller = caller
         self.progress = Progress(work.descriptions)
         self.waits_for = nearest_requested(work.index, work.gaps)
+        self.preparing = asyncio.Semaphore(1)
+        """Held while a prompt is made, until what was made before has had a turn: calls do not wait for prompts after them."""
         self.dependents: dict[str, list[str]] = {}
         for unique_id, ancestors in self.waits_for.items():
             for ancestor in ancestors:
@@ -66,7 +68,9 @@ class _Run:
         work = self.work
         declined = self.caller.asks_nobody
         refused = declined.reason if declined is not None else None
-        prepared = prepare(work, unique_id, self.progress, refused=refused)
+        async with self.preparing:
+            prepared = prepare(work, unique_id, self.progress, refused=refused)
+            await asyncio.sleep(0)
         # An ancestor whose text did not come leaves nothing to wait for: ancestors in the request are finished.
         unfilled = list(prepared.unfilled)
         unfilled += [Unfilled(item.gap, f"{item.upstream.label} has no text yet") for item in prepared.waiting]

@@ -38,6 +38,12 @@ MANY: Final = 100
 _BATCH: Final = 8
 """Nodes that a worker is given at once at most."""
 
+FEW: Final = 40
+"""Nodes from which on another process that traces ahead pays for its start, which takes as long as some thirty of them."""
+
+_AHEAD: Final = 4
+"""Nodes that are traced ahead at once at most: the sooner they are back, the fewer are asked for before that."""
+
 _UNSAVED: Final = 500
 """How many lineages wait at most to be written to the cache."""
 
@@ -137,8 +143,7 @@ class Lineages(Mapping[str, NodeLineage]):
         count = useful_workers()
         if count < 2:
             return
-        tools = self._for_jinja if any(has_jinja(self._index.nodes[each]) for each in order) else self._for_sql
-        with Workers(count, tools.setting) as workers:
+        with Workers(count, self._tools_of(order).setting) as workers:
             try:
                 self._trace_with(workers, order)
             finally:
@@ -180,6 +185,57 @@ class Lineages(Mapping[str, NodeLineage]):
                 for question, solved in zip(batch, self._answers(future, batch), strict=True):
                     self._keep(question, solved)
                     graph.finish(question.unique_id)
+
+    async def trace_ahead(self, unique_ids: Iterable[str]) -> None:
+        """Trace these nodes in another process, parents first, while the event loop is at other things.
+
+        What is asked for before its turn comes is traced here, as ever. Where they are few, or no other process can be had,
+        all of it is.
+        """
+        order = self._untraced(unique_ids)
+        if len(order) < FEW:
+            return
+        from asyncio import sleep, wrap_future
+
+        from osmosis_synthesize.manifest.lineage.workers import WorkerLost, Workers, useful_workers
+
+        if useful_workers() < 2:
+            return
+        graph = _Graph(order, self._index)
+        with Workers(1, self._tools_of(order).setting) as workers:
+            running: deque[tuple[Future[list[Solved]], list[_Question]]] = deque()
+            try:
+                await wrap_future(workers.submit([]))  # it starts; what is asked for meanwhile need not be told to it
+                while True:
+                    while len(running) < 2 and (batch := self._missing(graph)):
+                        running.append((workers.submit([question.task for question in batch]), batch))
+                        await sleep(0)
+                    if not running:
+                        return
+                    future, batch = running.popleft()
+                    for question, solved in zip(batch, await wrap_future(future), strict=True):
+                        if question.unique_id not in self._traced:
+                            self._keep(question, solved)
+                        graph.finish(question.unique_id)
+            except WorkerLost:
+                return
+            finally:
+                self._save()
+
+    def _missing(self, graph: _Graph) -> list[_Question]:
+        """Of the nodes that are ready, the next that have to be traced; those that are known are kept."""
+        missing: list[_Question] = []
+        while graph.ready and len(missing) < _AHEAD:
+            unique_id = graph.ready.popleft()
+            if unique_id not in self._traced:
+                question = self._question(unique_id)
+                known = self._recall(question)
+                if known is None and has_sql(question.task.node):
+                    missing.append(question)
+                    continue
+                self._keep(question, known or self._solve(question))
+            graph.finish(unique_id)
+        return missing
 
     def _answers(self, future: Future[list[Solved]], batch: Sequence[_Question]) -> Iterable[Solved]:
         from osmosis_synthesize.manifest.lineage.workers import WorkerLost
@@ -268,6 +324,9 @@ class Lineages(Mapping[str, NodeLineage]):
         from osmosis_synthesize.manifest.lineage.cache import LineageCache
 
         return LineageCache(self._cache_file)
+
+    def _tools_of(self, unique_ids: Iterable[str]) -> _Tools:
+        return self._for_jinja if any(has_jinja(self._index.nodes[each]) for each in unique_ids) else self._for_sql
 
     def _tools(self, task: Task) -> _Tools:
         return self._for_jinja if has_jinja(task.node) else self._for_sql
