@@ -417,7 +417,8 @@ class Project:
         ahead: list[Callable[[], Coroutine[Any, Any, None]]] = []
         if caller.declines() is None:  # there will be time
             nodes = [unique_id for unique_id in work.order if unique_id in self.index.nodes]
-            ahead.append(lambda: work.lineage.trace_ahead(nodes))
+            lineage = self.lineage
+            ahead.append(lambda: lineage.trace_ahead(nodes))
             if recorder is not None:
                 ahead.append(lambda: recorder.look_ahead(nodes))
         return fill(
