@@ -181,6 +181,13 @@ async def test_siblings_run_side_by_side_within_the_limit(tmp_path: Path, server
     assert most == 3
 
 
+async def test_whoever_has_the_longest_line_behind_it_goes_first(tmp_path: Path, server: FakeLLMServer) -> None:
+    chain = [derived("z1", "raw.a"), derived("z2", "z1"), derived("z3", "z2"), derived("z4", "z3")]
+    shop = Shop(build(tmp_path, *siblings(9), *chain), server)
+    await shop.run(concurrency=1)
+    assert [shop.asked.index(name) for name in ("z1", "z2", "z3")] == [0, 2, 4]  # one is begun while another one is under way
+
+
 async def test_a_failure_stays_with_its_node(tmp_path: Path, server: FakeLLMServer) -> None:
     shop = Shop(build(tmp_path, *siblings(4), derived("child", "s00")), server)
     server.script(failing(500))

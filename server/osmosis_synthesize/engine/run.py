@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.descriptions import Progress
@@ -27,6 +29,15 @@ async def run(work: Work, caller: Caller) -> AsyncGenerator[NodeOutcome, None]:
             yield outcome
 
 
+class _Turn(NamedTuple):
+    """What decides who goes first: the lesser one does."""
+
+    behind: int
+    """Nodes in the longest line that ends in waiting for this one, itself included, negative."""
+    place: int
+    unique_id: str
+
+
 class _Run:
     def __init__(self, work: Work, caller: Caller) -> None:
         self.work = work
@@ -42,13 +53,15 @@ class _Run:
 
     async def outcomes(self) -> AsyncGenerator[NodeOutcome, None]:
         left = {unique_id: len(ancestors) for unique_id, ancestors in self.waits_for.items()}
-        ready = [unique_id for unique_id in self.work.order if not left[unique_id]]
+        turns = self.turns()
+        ready = [turns[unique_id] for unique_id in self.work.order if not left[unique_id]]
+        heapify(ready)
         tasks: set[asyncio.Task[NodeOutcome]] = set()
         try:
             while tasks or (ready and not self.caller.stopped):
                 # Few more tasks than calls: a prepared prompt is large, and ten thousand of them need not wait in memory.
                 while ready and len(tasks) < 2 * self.caller.concurrency and not self.caller.stopped:
-                    unique_id = ready.pop(0)
+                    unique_id = heappop(ready).unique_id
                     tasks.add(asyncio.create_task(self.node(unique_id), name=unique_id))
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 for task in sorted(done, key=lambda task: task.get_name()):
@@ -57,12 +70,21 @@ class _Run:
                     for child in self.dependents.get(outcome.unique_id, ()):
                         left[child] -= 1
                         if not left[child]:
-                            ready.append(child)
+                            heappush(ready, turns[child])
                     yield outcome
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def turns(self) -> dict[str, _Turn]:
+        """When each node is to be begun, of those that are ready: first whoever has the longest line waiting behind it."""
+        order = self.work.order
+        longest: dict[str, int] = {}
+        for unique_id in reversed(order):
+            behind = (longest.get(child, 0) for child in self.dependents.get(unique_id, ()))
+            longest[unique_id] = 1 + max(behind, default=0)
+        return {unique_id: _Turn(-longest[unique_id], place, unique_id) for place, unique_id in enumerate(order)}
 
     async def node(self, unique_id: str) -> NodeOutcome:
         work = self.work
