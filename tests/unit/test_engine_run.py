@@ -185,7 +185,11 @@ async def test_whoever_has_the_longest_line_behind_it_goes_first(tmp_path: Path,
     chain = [derived("z1", "raw.a"), derived("z2", "z1"), derived("z3", "z2"), derived("z4", "z3")]
     shop = Shop(build(tmp_path, *siblings(9), *chain), server)
     await shop.run(concurrency=1)
-    assert [shop.asked.index(name) for name in ("z1", "z2", "z3")] == [0, 2, 4]  # one is begun while another one is under way
+    assert [shop.asked.index(name) for name in ("z1", "z2", "z3")] == [
+        0,
+        2,
+        4,
+    ]  # one is begun while another one is under way
 
 
 async def test_a_failure_stays_with_its_node(tmp_path: Path, server: FakeLLMServer) -> None:
