@@ -7,7 +7,7 @@ manifest saw it is left alone. Without a manifest, everything comes from the fil
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -98,6 +98,7 @@ class _Reading:
         self._sketches: Final = dict[str, Sketch]()
         self._by_name: Final = dict[str, dict[str, Sketch]]()
         self._gone: Final = set[str]()
+        self._disabled: Final = set[str]()
         self._checked: Final = set[str]()
         """Nodes that were looked at, and of which entries."""
         self._entries_checked: Final = set[str]()
@@ -380,6 +381,7 @@ class _Reading:
         """Take a node as it was read; it may lead to others."""
         if isinstance(sketch, Disabled):
             self._gone.add(sketch.unique_id)
+            self._disabled.add(sketch.unique_id)
             self._checked.add(sketch.unique_id)
             return
         unique_id = sketch.node.unique_id
@@ -387,6 +389,7 @@ class _Reading:
         if sketch.node.resource_type != "source":
             self._by_name.setdefault(sketch.node.name, {})[unique_id] = sketch
         self._gone.discard(unique_id)
+        self._disabled.discard(unique_id)
         self._checked.add(unique_id)
         if self._wanted.upstream:
             self._ids += sketch.node.depends_on
@@ -463,14 +466,19 @@ class _Reading:
         """The index with all that was read."""
         index = self._index
         gone = [unique_id for unique_id in self._gone if unique_id in index.nodes]
-        if self._sketches or gone or self._doc_files or self._macros:
-            made = Made(docs=self._docs, doc_files=frozenset(self._doc_files), macros=self._macros)
+        if self._sketches or gone or self._disabled or self._doc_files or self._macros:
+            made = Made(
+                docs=self._docs,
+                doc_files=frozenset(self._doc_files),
+                macros=self._macros,
+                disabled=frozenset(self._disabled),
+            )
             docs = DocBlocks(overlaid(index, made))
             nodes = {
                 unique_id: _with_docs(self._finished(sketch), docs) for unique_id, sketch in self._sketches.items()
             }
             tests = {unique_id: self._tests(sketch) for unique_id, sketch in self._sketches.items()}
-            index = overlaid(index, Made(nodes, tests, made.docs, made.doc_files, made.macros), gone=gone)
+            index = overlaid(index, replace(made, nodes=nodes, tests=tests), gone=gone)
         sketched = self._sketcher.notes if self._sketches else ()
         older = self._older(gone) if self._has_manifest else ()
         return CaughtUp(index, (*self._texts.notes, *sketched, *older))

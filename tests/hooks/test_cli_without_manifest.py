@@ -91,3 +91,12 @@ def test_a_manifest_that_is_half_written_is_an_error_still(demo: Path, call: Cal
     code, _, errors = call("run", "--all", "--inherit-only")
     assert code == 2
     assert "half-written" in errors
+
+
+def test_an_entry_of_a_model_that_is_not_enabled_says_so(demo: Path, call: Call) -> None:
+    path = demo / "models" / "marts" / "fct_rentals.sql"
+    path.write_text("{{ config(enabled=false) }}\n" + path.read_text("utf-8"), "utf-8")
+    code, said, _ = call("run", "--inherit-only", "models/marts/_marts.yml")
+    assert "dbt leaves it out: its configuration" in said
+    assert "neither the manifest" not in said
+    assert code == 1

@@ -245,7 +245,10 @@ def test_a_node_that_is_not_enabled_is_none(tmp_path: Path) -> None:
             "models/d.sql": "select * from {{ ref('a') }}, {{ ref('b') }}, {{ source('s', 't') }}",
         },
     )
-    assert [*opened(root).index.nodes] == ["model.shop.d"]
+    index = opened(root).index
+    assert [*index.nodes] == ["model.shop.d"]
+    left_out = ["model.shop.a", "model.shop.b", "model.shop.c", "source.shop.s.t"]
+    assert [one for one in (*left_out, "model.shop.d", "model.shop.e") if index.is_disabled(one)] == left_out
 
 
 # --- whatever stands in the files, and wherever they are ---

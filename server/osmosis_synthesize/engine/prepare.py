@@ -95,7 +95,7 @@ def prepare(work: Work, unique_id: str, progress: Progress, *, refused: str | No
     """
     node = work.index.nodes.get(unique_id)
     if node is None:
-        reason = "neither the manifest nor a file of the project defines it: if it is no slip, run `dbt parse`"
+        reason = _DISABLED if work.index.is_disabled(unique_id) else _UNKNOWN
         return Prepared(unfilled=tuple(Unfilled(gap, reason) for gap in work.gaps[unique_id]))
     private = _private(node, work)
     proposals: list[Proposal] = []
@@ -150,6 +150,8 @@ def prepare(work: Work, unique_id: str, progress: Progress, *, refused: str | No
 _SAYS_MORE: Final = re.compile(r"tags|meta|[*\\]")
 """What stands in the text of an entry that may say which columns are private: a key, an alias, or a letter in disguise."""
 
+_UNKNOWN: Final = "neither the manifest nor a file of the project defines it: if it is no slip, run `dbt parse`"
+_DISABLED: Final = "dbt leaves it out: its configuration, or a variable that this reads, says that it is not enabled"
 _PRIVATE: Final = "it is private, and is not named to a provider"
 
 

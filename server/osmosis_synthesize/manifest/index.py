@@ -31,6 +31,8 @@ class Made:
     """Package and path of the files whose doc blocks are these; the manifest's own of such a file do not count."""
     macros: Mapping[str, Macro] = field(default_factory=dict[str, Macro])
     """By ``unique_id``."""
+    disabled: frozenset[str] = frozenset()
+    """The nodes that dbt leaves out, because their configuration says that they are not enabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ class Index:
                 tests = tuple(self._test(at) for at in self._tests_at.get(unique_id, ()))
             self._tests[unique_id] = tests
         return tests
+
+    def is_disabled(self, unique_id: str) -> bool:
+        """Whether a file of the project defines a node that dbt leaves out, since it is not enabled."""
+        return unique_id in self.contents.made.disabled
 
     def parents(self, unique_id: str) -> tuple[str, ...]:
         """The nodes it is built from directly, sorted; none for an unknown node."""

@@ -93,6 +93,7 @@ def overlaid(index: Index, made: Made, *, gone: Collection[str] = ()) -> Index:
                 },
                 old.made.doc_files | made.doc_files,
                 {**old.made.macros, **made.macros},
+                old.made.disabled.difference(made.nodes) | made.disabled,
             ),
         )
     )
