@@ -97,6 +97,6 @@ def test_an_entry_of_a_model_that_is_not_enabled_says_so(demo: Path, call: Call)
     path = demo / "models" / "marts" / "fct_rentals.sql"
     path.write_text("{{ config(enabled=false) }}\n" + path.read_text("utf-8"), "utf-8")
     code, said, _ = call("run", "--inherit-only", "models/marts/_marts.yml")
-    assert "dbt leaves it out: its configuration" in said
+    assert "dbt leaves it out" in said
     assert "neither the manifest" not in said
     assert code == 1

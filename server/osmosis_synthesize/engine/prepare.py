@@ -151,7 +151,9 @@ _SAYS_MORE: Final = re.compile(r"tags|meta|[*\\]")
 """What stands in the text of an entry that may say which columns are private: a key, an alias, or a letter in disguise."""
 
 _UNKNOWN: Final = "neither the manifest nor a file of the project defines it: if it is no slip, run `dbt parse`"
-_DISABLED: Final = "dbt leaves it out: its configuration, or a variable that this reads, says that it is not enabled"
+_DISABLED: Final = (
+    "dbt leaves it out, since its configuration, or a variable that this reads, says that it is not enabled"
+)
 _PRIVATE: Final = "it is private, and is not named to a provider"
 
 

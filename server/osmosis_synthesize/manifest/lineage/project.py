@@ -39,7 +39,7 @@ _BATCH: Final = 8
 """Nodes that a worker is given at once at most."""
 
 FEW: Final = 40
-"""Nodes from which on another process that traces ahead pays for its start, which takes as long as some thirty of them."""
+"""Nodes to trace from which on another process that does so ahead pays for its start, which takes as long as some thirty."""
 
 _AHEAD: Final = 4
 """Nodes that are traced ahead at once at most: the sooner they are back, the fewer are asked for before that."""
@@ -192,24 +192,24 @@ class Lineages(Mapping[str, NodeLineage]):
         What is asked for before its turn comes is traced here, as ever. Where they are few, or no other process can be had,
         all of it is.
         """
-        order = self._untraced(unique_ids)
-        if len(order) < FEW:
-            return
-        from asyncio import sleep, wrap_future
+        from asyncio import wrap_future
 
         from osmosis_synthesize.manifest.lineage.workers import WorkerLost, Workers, useful_workers
 
         if useful_workers() < 2:
             return
+        order = self._untraced(unique_ids)
         graph = _Graph(order, self._index)
+        waiting = deque(await self._missing(graph, FEW))
+        if graph.unfinished < FEW:
+            return
+        running: deque[tuple[Future[list[Solved]], list[_Question]]] = deque()
         with Workers(1, self._tools_of(order).setting) as workers:
-            running: deque[tuple[Future[list[Solved]], list[_Question]]] = deque()
             try:
                 await wrap_future(workers.submit([]))  # it starts; what is asked for meanwhile need not be told to it
                 while True:
-                    while len(running) < 2 and (batch := self._missing(graph)):
+                    while len(running) < 2 and (batch := await self._next_ahead(graph, waiting)):
                         running.append((workers.submit([question.task for question in batch]), batch))
-                        await sleep(0)
                     if not running:
                         return
                     future, batch = running.popleft()
@@ -222,10 +222,27 @@ class Lineages(Mapping[str, NodeLineage]):
             finally:
                 self._save()
 
-    def _missing(self, graph: _Graph) -> list[_Question]:
+    async def _next_ahead(self, graph: _Graph, waiting: deque[_Question]) -> list[_Question]:
+        """The nodes to be traced next, of those that wait and then of those that are ready; empty where there are none now."""
+        batch: list[_Question] = []
+        while not batch and (waiting or graph.ready):
+            if not waiting:
+                waiting.extend(await self._missing(graph, _AHEAD))
+            while waiting and len(batch) < _AHEAD:
+                question = waiting.popleft()
+                if question.unique_id in self._traced:  # somebody has asked for it
+                    graph.finish(question.unique_id)
+                else:
+                    batch.append(question)
+        return batch
+
+    async def _missing(self, graph: _Graph, most: int) -> list[_Question]:
         """Of the nodes that are ready, the next that have to be traced; those that are known are kept."""
+        from asyncio import sleep
+
         missing: list[_Question] = []
-        while graph.ready and len(missing) < _AHEAD:
+        while graph.ready and len(missing) < most:
+            await sleep(0)  # there may be thousands that are known
             unique_id = graph.ready.popleft()
             if unique_id not in self._traced:
                 question = self._question(unique_id)
@@ -373,9 +390,11 @@ class _Graph:
             for parent in before:
                 self._children.setdefault(parent, []).append(unique_id)
         self.ready: Final = deque(unique_id for unique_id in order if not self._left[unique_id])
+        self.unfinished = len(self._left)
 
     def finish(self, unique_id: str) -> None:
         """Note that a node is traced."""
+        self.unfinished -= 1
         for child in self._children.get(unique_id, ()):
             self._left[child] -= 1
             if not self._left[child]:
