@@ -1,10 +1,25 @@
 /** A workspace of several folders. */
 
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as vscode from "vscode";
 import { after, running, suite, until } from "./harness";
 
 export const run = suite("multiroot", () => {
+  before(async () => {
+    // The editor reads the workspace's file as soon as it can. Where that fails, which it does now and then on a busy machine,
+    // there are no folders until the file changes.
+    const file = (vscode.workspace.workspaceFile ?? assert.fail("it is no workspace")).fsPath;
+    const text = fs.readFileSync(file);
+    await until(() => {
+      if ((vscode.workspace.workspaceFolders ?? []).length === 2) {
+        return true;
+      }
+      fs.writeFileSync(file, text);
+      return undefined;
+    }, vscode.workspace.onDidChangeWorkspaceFolders);
+  });
+
   it("a folder that is added brings its project, and takes it away again", async () => {
     const { projects, server } = await running();
     const folders = vscode.workspace.workspaceFolders ?? [];
