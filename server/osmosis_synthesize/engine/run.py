@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from osmosis_synthesize.engine.call import Caller
 from osmosis_synthesize.engine.descriptions import Progress
@@ -29,6 +29,10 @@ async def run(work: Work, caller: Caller) -> AsyncGenerator[NodeOutcome, None]:
             yield outcome
 
 
+_TURNS_OF_A_CALL: Final = 4
+"""Of the event loop, until a request is on its way."""
+
+
 class _Turn(NamedTuple):
     """What decides who goes first: the lesser one does."""
 
@@ -45,7 +49,7 @@ class _Run:
         self.progress = Progress(work.descriptions)
         self.waits_for = nearest_requested(work.index, work.gaps)
         self.preparing = asyncio.Semaphore(1)
-        """Held while a prompt is made, until what was made before has had a turn: calls do not wait for prompts after them."""
+        """Held while a prompt is made, and for some turns of the event loop: calls do not wait for the prompts after them."""
         self.dependents: dict[str, list[str]] = {}
         for unique_id, ancestors in self.waits_for.items():
             for ancestor in ancestors:
@@ -92,7 +96,8 @@ class _Run:
         refused = declined.reason if declined is not None else None
         async with self.preparing:
             prepared = prepare(work, unique_id, self.progress, refused=refused)
-            await asyncio.sleep(0)
+            for _ in range(_TURNS_OF_A_CALL):
+                await asyncio.sleep(0)
         # An ancestor whose text did not come leaves nothing to wait for: ancestors in the request are finished.
         unfilled = list(prepared.unfilled)
         unfilled += [Unfilled(item.gap, f"{item.upstream.label} has no text yet") for item in prepared.waiting]

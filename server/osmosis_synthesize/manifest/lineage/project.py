@@ -110,13 +110,15 @@ class Lineages(Mapping[str, NodeLineage]):
         self._schema: Final = dict[str, tuple[str, ...]]()
         self._declared: Final = dict[str, tuple[str, ...]]()
         self._unsaved: list[tuple[bytes, NodeLineage]] = []
+        self._is_ahead = False
 
     def __getitem__(self, unique_id: str) -> NodeLineage:
         if unique_id not in self._traced:
             for each in self._untraced([unique_id]):
                 question = self._question(each)
                 self._keep(question, self._recall(question) or self._solve(question))
-            self._save()
+            if not self._is_ahead:  # that saves too, and not for each node
+                self._save()
         lineage = self._recent.get(unique_id)
         if lineage is None:
             lineage = _decode(zlib.decompress(self._traced[unique_id]))
@@ -205,6 +207,7 @@ class Lineages(Mapping[str, NodeLineage]):
             return
         running: deque[tuple[Future[list[Solved]], list[_Question]]] = deque()
         with Workers(1, self._tools_of(order).setting) as workers:
+            self._is_ahead = True
             try:
                 await wrap_future(workers.submit([]))  # it starts; what is asked for meanwhile need not be told to it
                 while True:
@@ -220,6 +223,7 @@ class Lineages(Mapping[str, NodeLineage]):
             except WorkerLost:
                 return
             finally:
+                self._is_ahead = False
                 self._save()
 
     async def _next_ahead(self, graph: _Graph, waiting: deque[_Question]) -> list[_Question]:
