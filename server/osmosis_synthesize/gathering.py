@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -56,23 +56,22 @@ class Gathering(Generic[T]):
 
 
 async def alongside(
-    items: AsyncGenerator[T, None], others: Iterable[Callable[[], Coroutine[Any, Any, None]]]
+    items: AsyncGenerator[T, None], other: Callable[[], Coroutine[Any, Any, None]]
 ) -> AsyncGenerator[T, None]:
-    """The items, while others are at work; these are cancelled once the generator is at its end, or closed.
+    """The items, while something else is done, which is cancelled once the generator is at its end, or closed.
 
-    An error of theirs is raised then.
+    An error of it is raised then.
     """
-    tasks = [asyncio.create_task(other()) for other in others]
+    task = asyncio.create_task(other())
     try:
         async for item in items:
             yield item
     finally:
         await items.aclose()
-        for task in tasks:
-            task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
-                raise ended
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
 
 
 async def before(moment: float | None, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:

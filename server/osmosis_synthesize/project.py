@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from osmosis_synthesize.discovery import Project as Layout
 from osmosis_synthesize.discovery import load_project
@@ -414,15 +414,16 @@ class Project:
 
         work = self.work(gaps)
         recorder = self.recorder() if write else None
-        ahead: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        if caller.declines() is None:  # there will be time
+
+        async def trace_ahead() -> None:
             nodes = [unique_id for unique_id in work.order if unique_id in self.index.nodes]
-            lineage = self.lineage
-            ahead.append(lambda: lineage.trace_ahead(nodes))
+            await self.lineage.trace_ahead(nodes)
             if recorder is not None:
-                ahead.append(lambda: recorder.look_ahead(nodes))
+                await recorder.look_ahead(nodes)
+
+        outcomes = before(until, run(work, caller))
         return fill(
-            alongside(before(until, run(work, caller)), ahead),
+            alongside(outcomes, trace_ahead) if caller.declines() is None else outcomes,
             gaps,
             self.drafts,
             unwritten=self.unwritten if write else None,

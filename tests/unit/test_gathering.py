@@ -56,7 +56,7 @@ async def test_what_comes_while_the_consumer_is_busy_is_taken() -> None:
     await gathering.aclose()
 
 
-async def test_others_are_at_work_meanwhile_and_end_with_the_items() -> None:
+async def test_something_else_is_done_meanwhile_and_ends_with_the_items() -> None:
     seen: list[str] = []
     begun = asyncio.Event()
 
@@ -68,18 +68,18 @@ async def test_others_are_at_work_meanwhile_and_end_with_the_items() -> None:
         finally:
             seen.append("ended")
 
-    assert [item async for item in alongside(numbers(1, 2, between=begun), [other])] == [0, 1, 2]
+    assert [item async for item in alongside(numbers(1, 2, between=begun), other)] == [0, 1, 2]
     assert seen == ["begun", "ended"]
 
 
-async def test_an_error_of_the_others_is_raised_in_the_end() -> None:
+async def test_an_error_of_that_is_raised_in_the_end() -> None:
     failed = asyncio.Event()
 
     async def other() -> None:
         failed.set()
         raise ValueError("broken")
 
-    both = alongside(numbers(1, 2, between=failed), [other])
+    both = alongside(numbers(1, 2, between=failed), other)
     assert [await anext(both) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ValueError, match="broken"):
         await anext(both)
