@@ -408,6 +408,8 @@ class Project:
         Files are written as the run goes on, and in any case before it ends, be it by an error or a cancellation. What is
         not finished ``until`` a moment by the event loop's clock is given up.
         """
+        import asyncio
+
         from osmosis_synthesize.engine.run import run
         from osmosis_synthesize.filling import fill
         from osmosis_synthesize.gathering import alongside, before
@@ -417,9 +419,10 @@ class Project:
 
         async def trace_ahead() -> None:
             nodes = [unique_id for unique_id in work.order if unique_id in self.index.nodes]
-            await self.lineage.trace_ahead(nodes)
+            tracing = [self.lineage.trace_ahead(nodes)]
             if recorder is not None:
-                await recorder.look_ahead(nodes)
+                tracing.append(recorder.look_ahead(nodes))
+            await asyncio.gather(*tracing)
 
         outcomes = before(until, run(work, caller))
         return fill(
