@@ -224,7 +224,7 @@ def test_a_program_that_is_not_python_is_not_started_again(monkeypatch: pytest.M
 
 SCRIPT = """
 import sys
-from osmosis_synthesize.manifest.lineage.task import Setting, Task, has_sql
+from osmosis_synthesize.manifest.lineage.task import Setting, Task
 from osmosis_synthesize.manifest.lineage.workers import Workers
 from osmosis_synthesize.manifest.model import Node
 

@@ -30,7 +30,7 @@ async def run(work: Work, caller: Caller) -> AsyncGenerator[NodeOutcome, None]:
 
 
 _TURNS_OF_A_CALL: Final = 4
-"""Of the event loop, until a request is on its way."""
+"""Of the event loop, for a request to get on its way before the next is prepared: of 1, 4 and 12 the best, as measured."""
 
 
 class _Turn(NamedTuple):

@@ -90,7 +90,7 @@ export class Session {
     return await context.newPage();
   }
 
-  /** The same as users have it: an editor that expects to be driven by tests keeps its messages to itself, from about 1.110 on. */
+  /** The same as users have it. One that expects to be driven by tests may keep its messages to itself, as 4.139.1 does. */
   async ordinaryPage(): Promise<Page> {
     const page = await this.page();
     await page.addInitScript({ content: ORDINARY });

@@ -32,7 +32,7 @@ export class Workbench {
     return await Workbench.load(await session.ordinaryPage(), session, file, workspace, []);
   }
 
-  /** A window with an extension "under development" besides, a folder of tests/in-host; editors from about 1.110 on refuse that. */
+  /** A window with an extension "under development" besides, a folder of tests/in-host; code-server 4.139.1 refuses that. */
   static async beside(neighbour: string, session: Session, file: string, workspace: string): Promise<Workbench> {
     const folder = session.remote(path.join(EXTENSION, "out", "in-host", neighbour));
     return await Workbench.load(await session.ordinaryPage(), session, file, workspace, [["extensionDevelopmentPath", folder]]);

@@ -161,13 +161,8 @@ class Lineages(Mapping[str, NodeLineage]):
         here = 0
         while graph.ready or missing or running:
             while graph.ready and len(missing) < _WAITING:
-                question = self._question(graph.ready.popleft())
-                known = self._recall(question)
-                if known is None and has_sql(question.task.node):
+                if (question := self._take(graph)) is not None:
                     missing.append(question)
-                else:
-                    self._keep(question, known or self._solve(question))
-                    graph.finish(question.unique_id)
             if not workers.is_whole or here + len(missing) < MANY:
                 here += len(missing)
                 while missing:
@@ -247,16 +242,21 @@ class Lineages(Mapping[str, NodeLineage]):
         missing: list[_Question] = []
         while graph.ready and len(missing) < most:
             await sleep(0)  # there may be thousands that are known
-            unique_id = graph.ready.popleft()
-            if unique_id not in self._traced:
-                question = self._question(unique_id)
-                known = self._recall(question)
-                if known is None and has_sql(question.task.node):
-                    missing.append(question)
-                    continue
-                self._keep(question, known or self._solve(question))
-            graph.finish(unique_id)
+            if (question := self._take(graph)) is not None:
+                missing.append(question)
         return missing
+
+    def _take(self, graph: _Graph) -> _Question | None:
+        """Take the next node that is ready, and finish it, unless its SQL has to be read: then that is its question."""
+        unique_id = graph.ready.popleft()
+        if unique_id not in self._traced:
+            question = self._question(unique_id)
+            known = self._recall(question)
+            if known is None and has_sql(question.task.node):
+                return question
+            self._keep(question, known or self._solve(question))
+        graph.finish(unique_id)
+        return None
 
     def _answers(self, future: Future[list[Solved]], batch: Sequence[_Question]) -> Iterable[Solved]:
         from osmosis_synthesize.manifest.lineage.workers import WorkerLost
