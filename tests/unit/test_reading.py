@@ -236,6 +236,7 @@ def test_no_half_text_is_ever_taken_from_a_reply_that_was_cut_off(cut: int) -> N
 @settings(max_examples=150, deadline=None)
 @given(text=_TEXTS, data=st.data(), ascii_only=st.booleans())
 @example(text="C:\\u12 🦦", data=None, ascii_only=True)
+@example(text="bell\x07", data=None, ascii_only=True)
 def test_of_a_reply_that_still_comes_each_text_is_known_as_far_as_it_goes(
     text: str, data: st.DataObject | None, *, ascii_only: bool
 ) -> None:

@@ -261,8 +261,8 @@ _LITERAL: Final = re.compile(
     r"(?:true|false|null|none|nan|undefined|\.\.\.|…|-?infinity|[-+]?\.?\d[\d.eE+_-]*)?\Z", re.IGNORECASE
 )
 _HEX: Final = re.compile(r"[0-9a-fA-F]{4}")
-_LONGEST_CODE: Final = 10
-"""Characters behind a ``\\u``, if it begins a pair."""
+_HALF_CODE: Final = re.compile(r"[0-9a-fA-F]{0,3}|[dD][89abAB][0-9a-fA-F]{2}(?:\\(?:u[0-9a-fA-F]{0,3})?)?")
+"""What may stand behind a ``\\u`` whose code, or the code that makes a pair with it, is still to come."""
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 
 # What closes a string that was opened so. A quote only closes if what follows it could follow a string.
@@ -449,7 +449,7 @@ class _Reader:
         self._at += 1
         if character != "u":
             return _ESCAPES.get(character, character)
-        if self._unfinished and len(text) - self._at < _LONGEST_CODE:
+        if self._unfinished and _HALF_CODE.fullmatch(text, self._at):
             raise _CutOff
         code = self._hex()
         if code is None:
