@@ -23,6 +23,7 @@ from osmosis_synthesize.engine.call import Caller, Mode
 from osmosis_synthesize.engine.model import Gap, NodeOutcome, Unfilled
 from osmosis_synthesize.errors import OsmosisError, ProjectError, ProviderError
 from osmosis_synthesize.files import shown
+from osmosis_synthesize.garbage import seldom_searched
 from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.report import Finished, report
 from osmosis_synthesize.store import Store
@@ -128,7 +129,8 @@ def _fill(
         if options.limit is not None:
             gaps = _first(project, gaps, store, options)
     caller = project.caller(store, mode=mode_of(options), prompts=options.debug_prompts)
-    outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends, quiet=options.quiet))
+    with seldom_searched():
+        outcomes = asyncio.run(fill(project, gaps, caller, write=write, until=limit.ends, quiet=options.quiet))
     outcomes += _not_reached(gaps, outcomes, limit)
     if options.facts and project.settings.provider != "facts" and limit.left != 0:
         left = [item.gap for outcome in outcomes for item in outcome.unfilled]

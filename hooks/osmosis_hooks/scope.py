@@ -124,5 +124,13 @@ def is_complete(project: Project, request: Request) -> bool:
         not request.whole_project
         and not request.add_columns
         and all(file.suffix.lower() in SCHEMA_SUFFIXES for file in request.files)
-        and not project.survey(request, with_manifest=False).gaps
+        and not any(project.survey(part, with_manifest=False).gaps for part in _parts(request))
     )
+
+
+def _parts(request: Request) -> Iterator[Request]:
+    """The same request, a file at a time where that means the same, so that the first gap is enough."""
+    if request.select:  # a name that one file lacks may be another one's
+        yield request
+    else:
+        yield from (replace(request, files=(file,)) for file in request.files)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from osmosis_synthesize.document import Document, edit, packed, parse, parse_edited
 from osmosis_synthesize.document.model import Change, Clear, Fill, NewColumn, NewEntry, SetMeta
@@ -13,6 +14,9 @@ from osmosis_synthesize.engine.model import Addition, Gap
 from osmosis_synthesize.errors import DocumentError
 from osmosis_synthesize.files import Source, read_source, write_source
 from osmosis_synthesize.names import EntryKey
+
+_WHOLE: Final = 500_000
+"""Characters of schema files that need not be packed, together. What was read of them takes some thirty times as many bytes."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,9 @@ class Drafts:
         self._read = read
         self._forbidden = forbidden
         self._drafts: dict[Path, _Draft] = {}
+        self._whole: dict[Path, int] = {}
+        """The length of those files that are not packed, the one that was read or edited last at the end."""
+        self._room = _WHOLE
         self._sources: dict[Path, Source] = {}
         self._unreadable: dict[Path, str] = {}
         self._before: dict[Path, bytes | None] = {}
@@ -108,7 +115,7 @@ class Drafts:
             if draft is not None and changes:
                 edited = edit(draft.document, list(changes.values()))
                 rejected = {id(item.change): item.reason for item in edited.rejected}
-                draft.document = packed(parse_edited(edited))
+                self._take(path, draft, parse_edited(edited))
                 for number, change in changes.items():
                     reasons[number] = rejected.get(id(change))
         return reasons
@@ -179,9 +186,24 @@ class Drafts:
             text = self.text(path)
             if text is None:
                 return None
-            document = (self._read or _read)(path, text)
-            self._drafts[path] = _Draft(self._source(path), document)
+            if self._read is not None:
+                self._drafts[path] = _Draft(self._source(path), self._read(path, text))
+            else:
+                document = parse(text)
+                self._drafts[path] = _Draft(self._source(path), document)
+                self._take(path, self._drafts[path], document)
         return self._drafts[path]
+
+    def _take(self, path: Path, draft: _Draft, document: Document) -> None:
+        """Take what a file is now. A project has thousands of them: what was read or edited long ago is packed."""
+        draft.document = document
+        self._room += self._whole.pop(path, 0) - len(document.text)
+        self._whole[path] = len(document.text)
+        while self._room < 0:
+            oldest = next(iter(self._whole))
+            self._room += self._whole.pop(oldest)
+            if oldest in self._drafts:
+                self._drafts[oldest].document = packed(self._drafts[oldest].document)
 
     def _source(self, path: Path) -> Source | None:
         # A file that is not there can still be made: nothing is wrong with it.
@@ -202,17 +224,12 @@ class Drafts:
         made = {id(change): change for change in changes if not isinstance(change, str)}
         edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
-        draft.document = packed(parse_edited(edited))
+        self._take(path, draft, parse_edited(edited))
         return [change if isinstance(change, str) else rejected.get(id(change)) for change in changes]
 
 
 def _packed(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8"), 1)
-
-
-def _read(_: Path, text: str) -> Document:
-    # A project has thousands of files, and none of them is looked at for long.
-    return packed(parse(text))
 
 
 def changes_for(document: Document, texts: Sequence[tuple[Gap, str | None]]) -> list[Change | str]:

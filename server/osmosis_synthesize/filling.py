@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 from typing import Final
 
 from osmosis_synthesize.drafts import Drafts
@@ -45,22 +48,30 @@ async def fill(
     pause = _PAUSE_SECONDS
     gathering = Gathering(outcomes)
     order = {id(gap): number for number, gap in enumerate(gaps) if gap.slot is None}
-    heap: list[NodeOutcome] = []
+    waiting: deque[list[NodeOutcome]] = deque()
+    edited: list[NodeOutcome] = []
     try:
         while heap := await gathering.next(pause):
+            waiting.extend(_by_file(heap))
             if recorder is not None and unwritten is not None:
                 for _ in recorder.look_up(proposal for outcome in heap for proposal in outcome.proposals):
-                    await asyncio.sleep(0)  # calls go on meanwhile
+                    await asyncio.sleep(0)  # calls go on meanwhile, here and below
+            worked = 0.0
+            while waiting:
+                started = time.monotonic()
+                edited += _edit_in(waiting.popleft(), order, drafts)
+                worked += time.monotonic() - started
+                await asyncio.sleep(0)
             started = time.monotonic()
-            taken, heap = heap, []
-            edited = _edit_in(taken, order, drafts)
             if unwritten is not None:
                 unwritten += _write(edited, drafts, recorder)
-            pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * (time.monotonic() - started))
-            for outcome in edited:
+            worked += time.monotonic() - started
+            pause = max(_PAUSE_SECONDS, _PAUSE_FOR_WORK * worked)
+            done, edited = edited, []
+            for outcome in done:
                 yield outcome
     finally:
-        edited = _edit_in([*heap, *gathering.left], order, drafts)
+        edited += _edit_in([*chain.from_iterable(waiting), *gathering.left], order, drafts)
         if unwritten is not None:
             unwritten += _write(edited, drafts, recorder)
         await gathering.aclose()
@@ -79,6 +90,15 @@ def settled(outcome: NodeOutcome, drafts: Drafts, unwritten: Sequence[WriteError
     kept = tuple(proposal for proposal in outcome.proposals if proposal not in lost)
     failed = (Unfilled(proposal.gap, reasons[proposal.gap.file]) for proposal in lost)
     return replace(outcome, proposals=kept, unfilled=(*outcome.unfilled, *failed))
+
+
+def _by_file(outcomes: Iterable[NodeOutcome]) -> Iterable[list[NodeOutcome]]:
+    """The outcomes of each schema file together; the texts of a node go into one file as a rule."""
+    files: dict[Path | None, list[NodeOutcome]] = {}
+    for outcome in outcomes:
+        first = next(iter((*outcome.proposals[:1], *outcome.unfilled[:1])), None)
+        files.setdefault(first.gap.file if first is not None else None, []).append(outcome)
+    return files.values()
 
 
 def _edit_in(outcomes: Sequence[NodeOutcome], order: Mapping[int, int], drafts: Drafts) -> list[NodeOutcome]:

@@ -36,6 +36,8 @@ class RecordFile:
         self._forbidden: Final = forbidden
         self._records = Records.parse("")
         self._stamp: Stamp | None = None
+        self._hash: int | None = None
+        """Of the text that the records are of; ``None`` if they were not written here."""
         self.problem: str | None = None
         """What keeps the file, or a part of it, from being read; ``None`` if it is sound or there is none."""
 
@@ -44,10 +46,10 @@ class RecordFile:
         stamp = stamp_of(self.path)
         if stamp != self._stamp:
             self._stamp = stamp
-            self._records, self.problem = Records.parse(""), None
+            self._records, self._hash, self.problem = Records.parse(""), None, None
             if stamp is not None:
                 try:
-                    self._take(read_source(self.path).text)
+                    self._take(Records.parse(read_source(self.path).text))
                 except DocumentError as error:
                     self.problem = str(error)
         return self._records
@@ -75,7 +77,8 @@ class RecordFile:
         with _turn(self.path.parent):
             for left in reversed(range(_TRIES)):
                 source = self._source()
-                text = change(Records.parse(source.text if source is not None else "")).text()
+                records = change(self._read_as(source))
+                text = records.text()
                 try:
                     write_source(self.path, text, expected=source)
                 except WriteError:
@@ -83,9 +86,15 @@ class RecordFile:
                     if not left or _is(self.path, source):
                         raise
                     continue
-                self._take(text)
-                self._stamp = stamp_of(self.path)
+                self._take(records)
+                self._stamp, self._hash = stamp_of(self.path), hash(text)
                 return
+
+    def _read_as(self, source: Source | None) -> Records:
+        """What a source says, which is read again only if it is not what was written here last."""
+        if source is None:
+            return Records.parse("")
+        return self._records if hash(source.text) == self._hash else Records.parse(source.text)
 
     def _source(self) -> Source | None:
         if not self.path.exists():
@@ -95,9 +104,9 @@ class RecordFile:
         except DocumentError as error:
             raise WriteError(f"Where texts come from was not recorded: {error}", path=self.path) from error
 
-    def _take(self, text: str) -> None:
-        self._records = Records.parse(text)
-        problem = self._records.problem
+    def _take(self, records: Records) -> None:
+        self._records = records
+        problem = records.problem
         self.problem = f"{self.path}: {problem}." if problem is not None else None
 
     def _require_home(self) -> None:

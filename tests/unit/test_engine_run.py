@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.model import NodeOutcome, Plan, Proposal, Spent, Unfilled
 from osmosis_synthesize.project import Project, Request
 from osmosis_synthesize.recording import Recorder
@@ -438,6 +439,36 @@ async def test_a_run_cancelled_while_its_records_are_prepared_writes_what_it_has
         await running
     assert "Made up for tests: x." in (shop.root / "models/_models.yml").read_text("utf-8")
     assert '"model.shop.s00"' in (shop.root / ".osmosis/provenance.jsonl").read_text("utf-8")
+
+
+async def test_a_run_cancelled_between_two_files_writes_both(
+    tmp_path: Path, server: FakeLLMServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = ["models/a.yml", "models/b.yml"]
+    tables = [derived(f"m{number}", "raw.a", file=file) for number, file in enumerate(files)]
+    shop = Shop(build(tmp_path, RAW, *tables), server)
+    both = threading.Barrier(2, timeout=20)
+
+    def describe(name: str) -> str:
+        both.wait()
+        return f"Both are answered: {name}."
+
+    edit = Drafts.fill
+    edited: list[set[Path]] = []
+
+    def fill(drafts: Drafts, texts: Any) -> Any:
+        edited.append({gap.file for gap, _ in texts})
+        running.cancel()
+        return edit(drafts, texts)
+
+    server.describe = describe
+    monkeypatch.setattr(Drafts, "fill", fill)
+    running = asyncio.create_task(shop.run())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert [len(paths) for paths in edited] == [1, 1], "it was cancelled when one of the two was edited"
+    for file in files:
+        assert "Both are answered: x." in (shop.root / file).read_text("utf-8")
 
 
 def test_a_killed_run_resumes(tmp_path: Path, server: FakeLLMServer) -> None:
