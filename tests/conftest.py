@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("without haste", deadline=None)
 hypothesis.settings.load_profile("without haste")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell has what it runs in the background ignore it, and programs that tests start and interrupt would do so too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class NetworkBlocked(BaseException):
