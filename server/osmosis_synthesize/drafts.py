@@ -78,17 +78,25 @@ class Drafts:
         """The text that stands for a file of any kind, where there is one."""
         return self._buffers.get(path)
 
-    def fill(self, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
+    def fill(
+        self, texts: Sequence[tuple[Gap, str | None]], order: Mapping[Path, Sequence[EntryKey]] | None = None
+    ) -> list[str | None]:
         """Edit texts into their files, in memory; without a text, a column is added that the file lacks.
 
         Gives, for each, why it could not be done; ``None`` where it was.
+
+        Args:
+            texts: each with the gap that it is for.
+            order: the entries that files lacked at first, as they are to come, whichever is filled first.
         """
         by_file: dict[Path, list[int]] = {}
         for number, (gap, _) in enumerate(texts):
             by_file.setdefault(gap.file, []).append(number)
         reasons: list[str | None] = [None] * len(texts)
         for path, numbers in by_file.items():
-            for number, reason in zip(numbers, self._fill_file(path, [texts[at] for at in numbers]), strict=True):
+            new = order.get(path, ()) if order is not None else ()
+            filled = self._fill_file(path, [texts[at] for at in numbers], new)
+            for number, reason in zip(numbers, filled, strict=True):
                 reasons[number] = reason
         return reasons
 
@@ -214,13 +222,15 @@ class Drafts:
                 self._unreadable[path] = str(error)
         return self._sources.get(path)
 
-    def _fill_file(self, path: Path, texts: Sequence[tuple[Gap, str | None]]) -> list[str | None]:
+    def _fill_file(
+        self, path: Path, texts: Sequence[tuple[Gap, str | None]], order: Sequence[EntryKey]
+    ) -> list[str | None]:
         draft = self._draft(path)
         if draft is None:
             if path in self._unreadable:
                 return [self._unreadable[path]] * len(texts)
             draft = self._drafts[path] = _Draft(None, parse(""))
-        changes = changes_for(draft.document, texts)
+        changes = changes_for(draft.document, texts, order)
         made = {id(change): change for change in changes if not isinstance(change, str)}
         edited = edit(draft.document, list(made.values()))
         rejected = {id(item.change): item.reason for item in edited.rejected}
@@ -232,13 +242,22 @@ def _packed(text: str) -> bytes:
     return zlib.compress(text.encode("utf-8"), 1)
 
 
-def changes_for(document: Document, texts: Sequence[tuple[Gap, str | None]]) -> list[Change | str]:
+def changes_for(
+    document: Document, texts: Sequence[tuple[Gap, str | None]], order: Sequence[EntryKey] = ()
+) -> list[Change | str]:
     """The change that each text asks for in a file as it is now, or why it cannot be made any more.
 
     Slots are looked up by entry and column: edits have moved what the gaps remember. Gaps in one new entry share one
-    change; without a text, a column is added that the file lacks, or the text of one that it has is taken out.
+    change; without a text, a column is added that the file lacks, or the text of one that it has is taken out. ``order``
+    has all new entries of the file, those too that are there by now or come later.
     """
     entries = _new_entries([(gap, text) for gap, text in texts if document.entry(gap.key) is None])
+    following: dict[tuple[str, str | None], EntryKey] = {}  # of each list
+    for key in reversed(order) if entries else ():
+        if key in entries:
+            entries[key] = replace(entries[key], before=following.get((key.resource_type, key.source_name)))
+        elif document.entry(key) is not None:
+            following[key.resource_type, key.source_name] = key
     return [entries.get(gap.key) or _change(document, gap, text) for gap, text in texts]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from osmosis_synthesize.drafts import Drafts
 from osmosis_synthesize.engine.model import Gap, NodeOutcome, Unfilled
 from osmosis_synthesize.errors import WriteError
 from osmosis_synthesize.gathering import Gathering
+from osmosis_synthesize.names import EntryKey
 from osmosis_synthesize.recording import Recorder
 
 _PAUSE_SECONDS: Final = 0.3
@@ -47,7 +48,7 @@ async def fill(
     # together; and the longer that takes, the less often it is done.
     pause = _PAUSE_SECONDS
     gathering = Gathering(outcomes)
-    order = {id(gap): number for number, gap in enumerate(gaps) if gap.slot is None}
+    order = _Order(gaps)
     waiting: deque[list[NodeOutcome]] = deque()
     edited: list[NodeOutcome] = []
     try:
@@ -101,19 +102,28 @@ def _by_file(outcomes: Iterable[NodeOutcome]) -> Iterable[list[NodeOutcome]]:
     return files.values()
 
 
-def _edit_in(outcomes: Sequence[NodeOutcome], order: Mapping[int, int], drafts: Drafts) -> list[NodeOutcome]:
-    """The outcomes with what could be edited into the schema files; the rest stays a gap.
+class _Order:
+    """In which order that is to come which the files lack, whatever is finished first: that of the gaps asked for."""
 
-    ``order`` is the place of each gap that the files lack, by its ``id()``, among those asked for: new columns and entries are
-    added in that order.
-    """
+    def __init__(self, gaps: Sequence[Gap]) -> None:
+        self.places: Final = {id(gap): number for number, gap in enumerate(gaps) if gap.slot is None}
+        """Of each such gap, by its ``id()``."""
+        self.entries: Final = dict[Path, list[EntryKey]]()
+        """The new entries of each file."""
+        for gap in gaps:
+            if gap.slot is None and gap.column is None:
+                self.entries.setdefault(gap.file, []).append(gap.key)
+
+
+def _edit_in(outcomes: Sequence[NodeOutcome], order: _Order, drafts: Drafts) -> list[NodeOutcome]:
+    """The outcomes with what could be edited into the schema files; the rest stays a gap."""
     # A column that was to be added is added, even if there is nothing to say about it yet.
     texts = [
         *((proposal.gap, proposal.text) for outcome in outcomes for proposal in outcome.proposals),
         *((item.gap, None) for outcome in outcomes for item in outcome.unfilled if item.gap.addition is not None),
     ]
-    texts.sort(key=lambda text: order.get(id(text[0]), -1))
-    reasons = {id(gap): reason for (gap, _), reason in zip(texts, drafts.fill(texts), strict=True)}
+    texts.sort(key=lambda text: order.places.get(id(text[0]), -1))
+    reasons = {id(gap): reason for (gap, _), reason in zip(texts, drafts.fill(texts, order.entries), strict=True)}
     edited: list[NodeOutcome] = []
     for outcome in outcomes:
         done = tuple(proposal for proposal in outcome.proposals if reasons[id(proposal.gap)] is None)

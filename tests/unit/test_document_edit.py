@@ -549,6 +549,27 @@ ADDED = [
         id="entries without blank lines between",
     ),
     pytest.param(
+        "models:\n  # of a\n  - name: a\n  # of c\n  - name: c # c\n  # at the end\n\nseeds:\n  - name: c\n",
+        [
+            NewEntry(EntryKey("model", "_"), before=EntryKey("model", "a")),
+            NewEntry(EntryKey("model", "b"), before=EntryKey("model", "c")),
+            NewEntry(EntryKey("model", "bb"), before=EntryKey("model", "c")),
+            NewEntry(EntryKey("model", "d"), before=EntryKey("model", "gone")),
+        ],
+        "models:\n  - name: _\n  # of a\n  - name: a\n  - name: b\n  - name: bb\n  # of c\n  - name: c # c\n"
+        "  - name: d\n  # at the end\n\nseeds:\n  - name: c\n",
+        id="entries in front of others",
+    ),
+    pytest.param(
+        "models:\n  - {name: b}\nsources:\n  - name: s\n    tables: [{name: v}]\n",
+        [
+            NewEntry(EntryKey("model", "a"), before=EntryKey("model", "b")),
+            NewEntry(EntryKey("source", "u", "s"), before=EntryKey("source", "v", "s")),
+        ],
+        "models:\n  - name: a\n\n  - {name: b}\nsources:\n  - name: s\n    tables: [{name: u}, {name: v}]\n",
+        id="in front of the first of a list, and of one in brackets",
+    ),
+    pytest.param(
         "version: 2\n\nsources:\n  - name: s\n    tables:\n      - name: t\n",
         [NewEntry(EntryKey("source", "u", "s")), NewEntry(EntryKey("snapshot", "p", None)), NewEntry(M)],
         "version: 2\n\nsources:\n  - name: s\n    tables:\n      - name: t\n      - name: u\n\nsnapshots:\n  - name: p\n"

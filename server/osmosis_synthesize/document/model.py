@@ -380,6 +380,8 @@ class NewEntry:
     key: EntryKey
     description: str | None = None
     columns: tuple[NewColumn, ...] = ()
+    before: EntryKey | None = None
+    """The entry of the same list in front of which it comes; behind all that are there without one, or if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,16 +315,7 @@ class _Planner:
 
     def ordered(self, entry: Map, columns: Sequence[NewColumn]) -> list[_Item]:
         """The new columns with the index of the old one that each comes behind."""
-        after: dict[str, int | None] = {}
-        value = fields_of(entry).value("columns")
-        old = resolved(value) if value is not None else None
-        if isinstance(old, Seq):
-            for index, item in enumerate(old.items):
-                mapping = resolved(item)
-                name = fields_of(mapping).value("name") if isinstance(mapping, Map) else None
-                named = resolved(name) if name is not None else None
-                if isinstance(named, Scalar):
-                    after[fold(named.value)] = index
+        after: dict[str, int | None] = {**_places(entry, "columns")}
         items: list[_Item] = []
         for column in columns:
             index = -1 if column.first else after.get(fold(column.after)) if column.after is not None else None
@@ -343,12 +334,18 @@ class _Planner:
                 accepted.append(entry)
         if not accepted:
             return
-        items = [_Item(entry_data(entry)) for entry in accepted]
         with self.making(accepted):
-            if resource_type == "source":
-                self.add_items(self.source(source), "tables", items)
-            else:
-                self.add_items(self.root, SECTIONS[resource_type], items)
+            owner = self.root if resource_type != "source" else self.source(source)
+            name = SECTIONS[resource_type] if resource_type != "source" else "tables"
+            places = _places(owner, name) if any(entry.before is not None for entry in accepted) else {}
+            befores = [
+                places.get(fold(entry.before.name)) if entry.before is not None else None for entry in accepted
+            ]
+            items = [
+                _Item(entry_data(entry), before - 1 if before is not None else None)
+                for entry, before in zip(accepted, befores, strict=True)
+            ]
+            self.add_items(owner, name, items)
 
     def check_entry(self, entry: NewEntry, accepted: Sequence[NewEntry]) -> None:
         key = entry.key
@@ -526,6 +523,20 @@ def _check_text(text: str) -> None:
         raise CannotEdit("an empty text is no description")
     if has_surrogates(text):
         raise CannotEdit("the text holds half a character (a lone surrogate), which YAML cannot hold")
+
+
+def _places(owner: Map, key: str) -> dict[str, int]:
+    """Where in the list under ``key`` the items of each name are, compared without case; the last one of a name wins."""
+    found: dict[str, int] = {}
+    value = fields_of(owner).value(key)
+    items = resolved(value) if value is not None else None
+    for index, item in enumerate(items.items if isinstance(items, Seq) else ()):
+        mapping = resolved(item)
+        name = fields_of(mapping).value("name") if isinstance(mapping, Map) else None
+        named = resolved(name) if name is not None else None
+        if isinstance(named, Scalar):
+            found[fold(named.value)] = index
+    return found
 
 
 def _check_column(column: NewColumn, known: Collection[str] | None) -> None:
