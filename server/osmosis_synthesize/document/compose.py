@@ -56,6 +56,8 @@ class _Event(Protocol):
     start_mark: _Mark
     end_mark: _Mark
     anchor: str | None
+    ctag: object
+    """``None`` where there is no tag; :attr:`tag` is made anew each time, which takes longer."""
     tag: str | None
     value: str
     style: str | None
@@ -198,7 +200,7 @@ def _build(text: str, next_event: _Events, base: int) -> Target | None:
                 event.end_mark.index + base,
                 event.value,
                 event.style or "",
-                event.tag,
+                None if event.ctag is None else event.tag,
                 anchor,
             )
             if anchor is not None:

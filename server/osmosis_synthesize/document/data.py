@@ -80,7 +80,9 @@ def fields_of(mapping: Map) -> Fields:
     pairs: dict[str, tuple[Node, Node]] = {}
     repeated: tuple[tuple[Node, Node], ...] = ()
     for pair in mapping.pairs:
-        key = resolved(pair[0])
+        key = pair[0]
+        if type(key) is not Scalar:
+            key = resolved(key)
         if isinstance(key, Scalar):
             name = key.value
             if name in pairs:

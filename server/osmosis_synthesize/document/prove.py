@@ -72,6 +72,10 @@ class _Comparison:
         """What an anchored node of the old tree is in the new one: an alias must still mean the same."""
 
     def same(self, old: Node, new: Node) -> bool:
+        if (
+            type(old) is Scalar and type(new) is Scalar and old.anchor is None and not self.values
+        ):  # as most nodes are
+            return old.value == new.value and old.style == new.style and old.tag == new.tag and new.anchor is None
         if isinstance(old, Alias):
             return isinstance(new, Alias) and self.twins.get(id(old.target)) is new.target
         if self.values and id(old) in self.values:
