@@ -10,10 +10,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+_settled = gc.get_freeze_count() > 0
+"""Whether there are objects that the search passes over. To ask Python each time would be to count them."""
+
 
 def settle() -> None:
     """Have the search pass over what has come to stay, a project and its files: it takes long otherwise."""
     gc.collect()
+    _pass_over()
+
+
+def _pass_over() -> None:
+    global _settled  # noqa: PLW0603 - it is the process's
+    _settled = True
     gc.freeze()
 
 
@@ -26,7 +35,7 @@ def seldom_searched() -> Generator[None]:
     """What is there already is passed over from now on, and the rest is searched seldom: for a command that has read its
     project, and whose process ends when it is done. One search of all took 0.15 s in the middle of a run of 4 s.
     """
-    gc.freeze()
+    _pass_over()
     before = gc.get_threshold()
     gc.set_threshold(_SELDOM, *before[1:])
     try:
@@ -49,8 +58,8 @@ def unsearched() -> Generator[None]:
         yield
     finally:
         if was_searched:
-            if not gc.get_freeze_count():
-                # What was made has come to stay: it joins the oldest, else the next search would walk all of it.
+            if not _settled:
+                # What was made joins the oldest objects, else the next search would walk all of it.
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
