@@ -66,6 +66,8 @@ async def test_nothing_is_traced_unless_that_was_asked_for(listening: Listening,
 
     editor.client.set_trace(types.SetTraceParams(types.TraceValue.Messages))
     await editor.status()
+    # That it was answered is said behind the answer.
+    await editor.until(lambda: any(trace.message.startswith("Answered") for trace in listening.traces))
     assert [
         re.sub(r"\(.*\)|[\d.]+", "…", trace.message) for trace in listening.traces if "status" in trace.message
     ] == [

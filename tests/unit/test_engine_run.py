@@ -456,10 +456,10 @@ async def test_a_run_cancelled_between_two_files_writes_both(
     edit = Drafts.fill
     edited: list[set[Path]] = []
 
-    def fill(drafts: Drafts, texts: Any) -> Any:
+    def fill(drafts: Drafts, texts: Any, order: Any) -> Any:
         edited.append({gap.file for gap, _ in texts})
         running.cancel()
-        return edit(drafts, texts)
+        return edit(drafts, texts, order)
 
     server.describe = describe
     monkeypatch.setattr(Drafts, "fill", fill)
