@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from osmosis_synthesize.document.compose import Composed, Unreadable, compose_whole
@@ -98,8 +100,10 @@ def _edits_of_column(document: Document, change: Change, number: int) -> list[Te
 def lines_of_column(document: Document, slot: Slot, end: int) -> Span | None:
     """The lines from a column's dash up to what closes it, at most to ``end``; ``None`` where it has no dash of its own."""
     entry = document.entry(slot.key)
-    at = next((at for at, one in enumerate(entry.columns) if one == slot), None) if entry is not None else None
-    if entry is None or at is None:
+    if entry is None:
+        return None
+    at = bisect_right(entry.column_spans, slot.name_span.start, key=attrgetter("start")) - 1
+    if at < 0 or entry.columns[at] != slot:
         return None
     own = entry.column_spans[at]
     begin = _behind_dash(document, own)
