@@ -326,6 +326,33 @@ def test_several_processes_write_at_once(tmp_path: Path) -> None:
     assert all(kept.get(entry(number)[0]) == entry(number)[1] for number in range(250))
 
 
+ENDS_WHILE_WRITING = """
+import sys, threading
+from pathlib import Path
+from osmosis_synthesize.manifest.lineage.cache import LineageCache
+from osmosis_synthesize.manifest.model import NodeLineage
+kept = LineageCache(Path(sys.argv[1]))
+begun = threading.Event()
+kept._connection.set_trace_callback(lambda sql: begun.set())
+rows = [(number.to_bytes(32, "big"), NodeLineage(f"model.shop.m{number}")) for number in range(20_000)]
+threading.Thread(target=kept.put, args=(rows,), daemon=True).start()
+begun.wait()
+"""
+
+
+def test_a_process_ends_well_while_a_thread_of_it_writes(tmp_path: Path) -> None:
+    """As the language server does. Closed under the hands of that thread, the connection took one process in fifteen with it."""
+    file = tmp_path / "lineage.sqlite3"
+    for _ in range(20):
+        done = subprocess.run(
+            [sys.executable, "-c", ENDS_WHILE_WRITING, str(file)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    kept = LineageCache(file)
+    kept.put([entry(1)])
+    assert kept.get(entry(1)[0]) == entry(1)[1]
+
+
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,8 @@ class LineageCache:
             raise
         self._connection = connection
         self._close = weakref.finalize(self, connection.close)
+        # When the process ends, a thread for which it does not wait may be writing: it would be closed under its hands.
+        self._close.atexit = False
 
     def _recover(self, error: Exception) -> None:
         """Go on with the file, with a new one where that helps, or without."""
