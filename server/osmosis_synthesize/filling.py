@@ -39,7 +39,7 @@ async def fill(
 
     Args:
         outcomes: what the engine makes of the gaps; closed in the end.
-        gaps: those asked for. New columns are added in their order.
+        gaps: those asked for. New columns and entries come in their order.
         drafts: the schema files.
         unwritten: takes the files that could not be written; without it none is.
         recorder: keeps where the texts that are written come from.
